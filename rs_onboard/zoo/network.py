@@ -1,0 +1,118 @@
+# Copyright 2026 The rs_onboard authors
+# SPDX-License-Identifier: Apache-2.0
+"""What the zoo knows of a network besides its layers: input sizes, figures, checkpoint keys."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from rs_onboard.zoo.errors import InputSizeError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torch import nn
+
+Task = Literal['scene', 'backbone', 'segmentation', 'change', 'detection']
+
+
+class Builder(Protocol):
+    """Build a network with untrained weights."""
+
+    def __call__(self, *, classes: int, bands: int = 3) -> nn.Module:
+        """Build for `classes` classes and `bands` input bands."""
+
+
+@dataclass(frozen=True)
+class InputRule:
+    """The input sizes a network accepts.
+
+    Attributes:
+        multiple: Height and width must be multiples of this many pixels.
+        minimum: Smallest height and width in pixels.
+        square: Height and width must be equal.
+        note: What happens at other sizes and why (shown to users).
+    """
+
+    multiple: int = 1
+    minimum: int = 1
+    square: bool = False
+    note: str = ''
+
+    def check(self, network: str, height: int, width: int) -> None:
+        """Refuse a size the network is not exact for.
+
+        Raises:
+            InputSizeError: The size breaks the rule; the message names the nearest larger size.
+        """
+        bad = height % self.multiple or width % self.multiple
+        small = min(height, width) < self.minimum
+        if not bad and not small and not (self.square and height != width):
+            return
+        good_h, good_w = (
+            max(
+                -(-n // self.multiple) * self.multiple,
+                -(-self.minimum // self.multiple) * self.multiple,
+            )
+            for n in (height, width)
+        )
+        if self.square:
+            good_h = good_w = max(good_h, good_w)
+        shape = 'square, ' if self.square else ''
+        raise InputSizeError(
+            f'{network}: input of {height}x{width} pixels (height x width) is refused; expected '
+            f'{shape}multiples of {self.multiple}, at least {self.minimum}. {self.note} '
+            f'Pad or resize to {good_h}x{good_w}.'.replace('  ', ' ')
+        )
+
+
+@dataclass(frozen=True)
+class PublishedFigures:
+    """What the authors publish, next to which ours are printed.
+
+    Attributes:
+        parameters: Parameter count in millions, None where none is published.
+        macs: Multiply-accumulates in units of 1e9 at `input_size`, None where none is published.
+        input_size: (height, width) in pixels of the published count.
+        classes: Number of classes of the published count.
+        difference: Why ours differ, empty where they agree.
+    """
+
+    parameters: float | None
+    macs: float | None
+    input_size: tuple[int, int]
+    classes: int
+    difference: str = ''
+
+
+@dataclass(frozen=True)
+class NetworkEntry:
+    """One row of the catalogue.
+
+    Attributes:
+        name: Catalogue name, e.g. `decouplenet_d0`.
+        task: What the network computes.
+        build: Builder of the untrained network.
+        inputs: Number of image inputs (2 for change detection).
+        input_rule: Sizes accepted.
+        published: Figures of the authors.
+        licence: Licence of the authors' weights (SPDX id or a plain sentence).
+        source: Paper, one line.
+        our_key: Maps a state-dict key of the authors to ours; None for an entry that we do not keep
+            (constant buffers, layers never executed).
+        default_classes: Class count when the user names none.
+        default_bands: Input bands when the user names none.
+    """
+
+    name: str
+    task: Task
+    build: Builder
+    published: PublishedFigures
+    licence: str
+    source: str
+    inputs: int = 1
+    input_rule: InputRule = field(default_factory=InputRule)
+    our_key: Callable[[str], str | None] = lambda key: key
+    default_classes: int = 2
+    default_bands: int = 3
