@@ -12,7 +12,7 @@ from rs_onboard.zoo.errors import InputSizeError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from torch import nn
+    from torch import Tensor, nn
 
 Task = Literal['scene', 'backbone', 'segmentation', 'change', 'detection']
 
@@ -22,6 +22,13 @@ class Builder(Protocol):
 
     def __call__(self, *, classes: int, bands: int = 3) -> nn.Module:
         """Build for `classes` classes and `bands` input bands."""
+
+
+class NamedOutputs(Protocol):
+    """A network that shows, besides its prediction, the tensors golden files are made of."""
+
+    def named_outputs(self, *inputs: Tensor) -> dict[str, Tensor]:
+        """Run once on (N, bands, H, W) float32 inputs and give every golden output by its name."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +108,8 @@ class NetworkEntry:
         source: Paper, one line.
         our_key: Maps a state-dict key of the authors to ours; None for an entry that we do not keep
             (constant buffers, layers never executed).
+        optional_key: Whether a published checkpoint may lack this entry of ours without any effect
+            on the output (layers that reach no output).
         default_classes: Class count when the user names none.
         default_bands: Input bands when the user names none.
     """
@@ -114,5 +123,6 @@ class NetworkEntry:
     inputs: int = 1
     input_rule: InputRule = field(default_factory=InputRule)
     our_key: Callable[[str], str | None] = lambda key: key
+    optional_key: Callable[[str], bool] = lambda _key: False
     default_classes: int = 2
     default_bands: int = 3
