@@ -1,0 +1,13 @@
+# Copyright 2026 The rs_onboard authors
+# SPDX-License-Identifier: Apache-2.0
+"""Errors of geometry and position."""
+
+from __future__ import annotations
+
+
+class CameraError(ValueError):
+    """Camera intrinsics that cannot be used."""
+
+
+class PoseError(ValueError):
+    """A pose sample that cannot be used."""
