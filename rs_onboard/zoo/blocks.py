@@ -60,6 +60,25 @@ class GlobalAttention(nn.Module):
         return tokens.transpose(1, 2).reshape(-1, channels, height, width)
 
 
+class DropPath(nn.Module):
+    """Drop the residual branch of a whole sample with probability `rate` while training.
+
+    Input and output (N, ...); does nothing in evaluation.
+    """
+
+    def __init__(self, rate: float = 0.0) -> None:
+        super().__init__()
+        self.rate = rate
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Scale the surviving samples so that the mean stays."""
+        if not self.training or self.rate == 0:
+            return x
+        keep = 1 - self.rate
+        mask = x.new_empty((x.shape[0],) + (1,) * (x.ndim - 1)).bernoulli_(keep)
+        return x * (mask / keep)
+
+
 def resize_nearest(x: Tensor, size: tuple[int, int]) -> Tensor:
     """Resize (N, C, H, W) to (N, C, *size): row i takes floor(i * (H / rows)), in float32.
 

@@ -15,3 +15,13 @@ class InputSizeError(ZooError):
 
 class CheckpointError(ZooError):
     """A checkpoint that cannot be read safely or does not fit the network."""
+
+
+class TorchMissingError(ImportError):
+    """The zoo was asked for on a machine without torch."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            'the zoo (networks, training, export) needs torch, which is not installed here; it is '
+            'ground equipment and flight does without it. Install it with: pip install torch onnx'
+        )

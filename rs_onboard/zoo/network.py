@@ -38,12 +38,14 @@ class InputRule:
     Attributes:
         multiple: Height and width must be multiples of this many pixels.
         minimum: Smallest height and width in pixels.
+        slack: Pixels beyond a multiple that the network drops by itself.
         square: Height and width must be equal.
         note: What happens at other sizes and why (shown to users).
     """
 
     multiple: int = 1
     minimum: int = 1
+    slack: int = 0
     square: bool = False
     note: str = ''
 
@@ -53,7 +55,7 @@ class InputRule:
         Raises:
             InputSizeError: The size breaks the rule; the message names the nearest larger size.
         """
-        bad = height % self.multiple or width % self.multiple
+        bad = max(height % self.multiple, width % self.multiple) > self.slack
         small = min(height, width) < self.minimum
         if not bad and not small and not (self.square and height != width):
             return
@@ -107,7 +109,8 @@ class NetworkEntry:
         licence: Licence of the authors' weights (SPDX id or a plain sentence).
         source: Paper, one line.
         our_key: Maps a state-dict key of the authors to ours; None for an entry that we do not keep
-            (constant buffers, layers never executed).
+            (layers never executed). A constant buffer of theirs may map to a non-persistent buffer
+            of ours: it is then compared, never loaded.
         optional_key: Whether a published checkpoint may lack this entry of ours without any effect
             on the output (layers that reach no output).
         default_classes: Class count when the user names none.
