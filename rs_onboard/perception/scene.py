@@ -1,0 +1,75 @@
+# Copyright 2026 The rs_onboard authors
+# SPDX-License-Identifier: Apache-2.0
+"""Scene classification."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from rs_onboard.perception.errors import TaskError
+from rs_onboard.perception.results import SceneResult
+from rs_onboard.perception.task import StageClock, Task
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from rs_onboard.perception.frame import FrameHeader
+    from rs_onboard.perception.results import TaskReport
+    from rs_onboard.perception.tiler import TileSet
+    from rs_onboard.perception.tiles import TileGrid
+
+
+class SceneTask(Task[SceneResult]):
+    """Names the scene of every tile and, by visible area, of the frame."""
+
+    def _infer(self, tiles: TileSet, clock: StageClock) -> SceneResult:
+        count, classes = len(tiles.grid), len(self.model.card.classes)
+        probabilities = np.empty((count, classes), np.float32)
+        for first, outputs in self._outputs(tiles, clock):
+            size = min(self._batch, count - first)
+            probabilities[first : first + size] = self._checked(
+                outputs, 'probabilities', (size, classes)
+            )
+        if not np.isfinite(probabilities).all():
+            raise TaskError(
+                f'{self.identity.name}: found probabilities that are not finite; expected numbers '
+                'from 0 to 1. Verify the model on its own test images.'
+            )
+        weights = visible_areas(tiles.grid)
+        mean = weights @ probabilities / weights.sum()
+        clock.lap('combine')
+        return SceneResult(
+            header=tiles.header,
+            report=self._report(tiles, clock),
+            classes=self.model.card.class_names,
+            probabilities=mean.astype(np.float32),
+            tile_probabilities=probabilities,
+            boxes=np.array([tiles.grid.box(i) for i in range(count)], np.float32),
+        )
+
+    def _empty(self, header: FrameHeader, report: TaskReport) -> SceneResult:
+        names = self.model.card.class_names
+        return SceneResult(
+            header=header,
+            report=report,
+            classes=names,
+            probabilities=np.empty(0, np.float32),
+            tile_probabilities=np.empty((0, len(names)), np.float32),
+            boxes=np.empty((0, 4), np.float32),
+        )
+
+
+def visible_areas(grid: TileGrid) -> NDArray[np.float64]:
+    """Return the pixels of the frame that are each tile's own, (N,) float64.
+
+    Overlaps count once, so that a class is not preferred because it lies where tiles overlap.
+    """
+    return np.array(
+        [
+            (core.frame[0].stop - core.frame[0].start) * (core.frame[1].stop - core.frame[1].start)
+            for core in grid.cores()
+        ],
+        np.float64,
+    )

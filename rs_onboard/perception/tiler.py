@@ -1,0 +1,201 @@
+# Copyright 2026 The rs_onboard authors
+# SPDX-License-Identifier: Apache-2.0
+"""Cut frames into tiles at the scale each model was trained at."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import cv2
+import numpy as np
+
+from rs_onboard.geo.gsd import ground_scale
+from rs_onboard.perception.tiles import TileGrid, TilePlan, make_grid
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from numpy.typing import NDArray
+
+    from rs_onboard.inference.card import TaskName
+    from rs_onboard.perception.frame import Frame, FrameHeader
+
+# Enlarging further invents detail the sensor never saw.
+MAX_UPSCALE = 2.0
+
+# Within this the resampling costs more than the scale error: augmentation covers far more.
+SCALE_TOLERANCE = 0.1
+
+
+@dataclass(frozen=True)
+class TileScale:
+    """How the scale of a tile set was chosen.
+
+    Attributes:
+        scale: Pixels of the resampled frame per pixel of the frame.
+        gsd_m: Ground sample distance of the tiles [m/px], None where unknown.
+        reason: Why the tiles do not have the plan's GSD; empty where they do.
+    """
+
+    scale: float
+    gsd_m: float | None
+    reason: str
+
+
+class TileSet(Protocol):
+    """The tiles of one frame for one plan.
+
+    Attributes:
+        header: Header of the frame.
+        grid: Where the tiles lie.
+        scale: How their scale was chosen.
+        cut_ms: What cutting has cost so far [ms].
+    """
+
+    header: FrameHeader
+    grid: TileGrid
+    scale: TileScale
+    cut_ms: float
+
+    def batches(self, buffer: NDArray[np.uint8]) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+        """Yield (index of the first tile, tiles (n, h, w, 3) uint8) with n <= len(buffer).
+
+        Args:
+            buffer: (N, h, w, 3) uint8, overwritten by every step; the yielded array is valid
+                until the next one.
+        """
+
+
+class CutTiles:
+    """Tiles cut from a frame when asked for, without a stack of all of them in memory."""
+
+    def __init__(
+        self, frame: Frame, grid: TileGrid, scale: TileScale, cache: _ScaledFrames
+    ) -> None:
+        self.header = frame.header
+        self.grid = grid
+        self.scale = scale
+        self.cut_ms = 0.0
+        self._frame = frame
+        self._cache = cache
+
+    def batches(self, buffer: NDArray[np.uint8]) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+        """See `TileSet.batches`; one tile as large as the frame is handed over uncopied."""
+        start = time.perf_counter_ns()
+        image = self._padded()
+        h, w = self.grid.tile_height, self.grid.tile_width
+        if len(self.grid) == 1 and image.flags.c_contiguous:
+            self.cut_ms += (time.perf_counter_ns() - start) / 1e6
+            yield 0, image[np.newaxis]
+            return
+        for first in range(0, len(self.grid), len(buffer)):
+            count = min(len(buffer), len(self.grid) - first)
+            for slot in range(count):
+                y, x = self.grid.origin(first + slot)
+                buffer[slot] = image[y : y + h, x : x + w]
+            self.cut_ms += (time.perf_counter_ns() - start) / 1e6
+            yield first, buffer[:count]
+            start = time.perf_counter_ns()
+
+    def stack(self) -> NDArray[np.uint8]:
+        """Return all tiles as one (N, h, w, 3) uint8 array, for a topic."""
+        buffer = np.empty(
+            (len(self.grid), self.grid.tile_height, self.grid.tile_width, 3), np.uint8
+        )
+        for _, tiles in self.batches(buffer):
+            return tiles
+        raise AssertionError  # a grid has at least one tile
+
+    def _padded(self) -> NDArray[np.uint8]:
+        image = self._cache.get(self._frame, self.grid.height, self.grid.width)
+        below = max(0, self.grid.tile_height - self.grid.height)
+        right = max(0, self.grid.tile_width - self.grid.width)
+        if below or right:
+            # Mirrored ground looks like ground; black borders look like nothing a network has seen.
+            padded = cv2.copyMakeBorder(image, 0, below, 0, right, cv2.BORDER_REFLECT_101)
+            return np.asarray(padded, np.uint8)
+        return image
+
+
+class StackedTiles:
+    """Tiles that arrived as one stack over a topic."""
+
+    def __init__(
+        self, header: FrameHeader, grid: TileGrid, scale: TileScale, stack: NDArray[np.uint8]
+    ) -> None:
+        self.header = header
+        self.grid = grid
+        self.scale = scale
+        self.cut_ms = 0.0
+        self._stack = stack
+
+    def batches(self, buffer: NDArray[np.uint8]) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+        """See `TileSet.batches`; views of the stack, never copies."""
+        for first in range(0, len(self.grid), len(buffer)):
+            yield first, self._stack[first : first + len(buffer)]
+
+
+class _ScaledFrames:
+    """The resampled versions of one frame, each made once."""
+
+    def __init__(self) -> None:
+        self._images: dict[tuple[int, int], NDArray[np.uint8]] = {}
+
+    def get(self, frame: Frame, height: int, width: int) -> NDArray[np.uint8]:
+        if (height, width) == frame.image.shape[:2]:
+            return frame.image
+        image = self._images.get((height, width))
+        if image is None:
+            shrinks = height * width < frame.image.shape[0] * frame.image.shape[1]
+            method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+            image = np.asarray(cv2.resize(frame.image, (width, height), interpolation=method))
+            self._images[height, width] = image
+        return image
+
+
+class Tiler:
+    """Gives each task the tiles its plan asks for.
+
+    Args:
+        plans: A plan for each task name.
+    """
+
+    def __init__(self, plans: Mapping[TaskName, TilePlan]) -> None:
+        self.plans = dict(plans)
+
+    def cut(self, frame: Frame) -> dict[TaskName, CutTiles]:
+        """Lay out the tiles of a frame for every task; pixels are copied when a task asks."""
+        cache = _ScaledFrames()
+        tiles: dict[TaskName, CutTiles] = {}
+        for task, plan in self.plans.items():
+            scale = tile_scale(plan, frame)
+            header = frame.header
+            grid = make_grid(plan, header.height, header.width, scale=scale.scale)
+            tiles[task] = CutTiles(frame, grid, scale, cache)
+        return tiles
+
+
+def tile_scale(plan: TilePlan, frame: Frame) -> TileScale:
+    """Choose the scale at which a frame is cut for a plan."""
+    ground = ground_scale(frame.camera, frame.pose)
+    if plan.gsd_m is None:
+        return TileScale(1.0, ground.gsd_m, '')
+    if ground.gsd_m is None:
+        reason = ground.reason
+        if frame.pose is None and frame.pose_reason:
+            reason = f'{reason} ({frame.pose_reason})'
+        return TileScale(1.0, None, f'image scale used, {reason}')
+    wanted = ground.gsd_m / plan.gsd_m
+    if abs(wanted - 1.0) <= SCALE_TOLERANCE:
+        return TileScale(1.0, ground.gsd_m, '')
+    if wanted > MAX_UPSCALE:
+        gsd = ground.gsd_m / MAX_UPSCALE
+        return TileScale(
+            MAX_UPSCALE,
+            gsd,
+            f'tiles of {gsd:.3g} m/px, the image is too coarse for the {plan.gsd_m:.3g} m/px '
+            'the model was trained at',
+        )
+    return TileScale(wanted, plan.gsd_m, '')
