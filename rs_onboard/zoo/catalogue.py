@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rs_onboard.zoo.errors import TorchMissingError, ZooError
 
 try:
-    from rs_onboard.zoo import decouplenet, segghostnet
+    from rs_onboard.zoo import decouplenet, dnas, lsnet, segghostnet
 except ModuleNotFoundError as exc:
     if (exc.name or '').partition('.')[0] != 'torch':
         raise
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 NETWORKS: Mapping[str, NetworkEntry] = {
     **decouplenet.NETWORKS,
+    **dnas.NETWORKS,
+    **lsnet.NETWORKS,
     **segghostnet.NETWORKS,
 }
 
