@@ -91,7 +91,7 @@ class MediumRangeAttention(nn.Module):
         """Sum the four kernels in one: (C, 1, SPAN, SPAN)."""
         kernels = (self.rows, self.columns, self.rows_sheared, self.columns_sheared)
         taps = torch.cat([*(kernel.flatten(1) for kernel in kernels), self.no_tap], 1)
-        first, second, third, fourth = (taps.index_select(1, place) for place in self.places)
+        first, second, third, fourth = (taps.index_select(1, place) for place in self.places.unbind())
         return (first + second + third + fourth).view(self.channels, 1, SPAN, SPAN)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -106,7 +106,8 @@ class PeakPool(nn.Module):
     """Keep the largest entry of each 2x2 window and put a processed map back where it was.
 
     (N, C, H, W) to the same shape, H and W even; `inner` works at half the size. Of equal entries
-    the first in row-major order counts.
+    the first in row-major order counts. The choice is no continuous function of the input: where
+    two entries of a window agree to rounding, two runtimes may choose differently.
     """
 
     def __init__(self, inner: nn.Module) -> None:
