@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rs_onboard.zoo.errors import TorchMissingError, ZooError
 
 try:
-    from rs_onboard.zoo import decouplenet, dnas, lsnet, segghostnet
+    from rs_onboard.zoo import a2net, decouplenet, dnas, lsnet, lwganet, segghostnet, unetformer
 except ModuleNotFoundError as exc:
     if (exc.name or '').partition('.')[0] != 'torch':
         raise
@@ -21,10 +21,13 @@ if TYPE_CHECKING:
     from rs_onboard.zoo.network import NetworkEntry
 
 NETWORKS: Mapping[str, NetworkEntry] = {
+    **a2net.NETWORKS,
     **decouplenet.NETWORKS,
     **dnas.NETWORKS,
     **lsnet.NETWORKS,
+    **lwganet.NETWORKS,
     **segghostnet.NETWORKS,
+    **unetformer.NETWORKS,
 }
 
 
