@@ -11,7 +11,6 @@ import yaml
 
 from rs_onboard.geo.camera import CameraModel
 from rs_onboard.geo.errors import CameraError
-
 from rs_onboard.replay.errors import CalibrationError
 
 if TYPE_CHECKING:

@@ -96,8 +96,8 @@ def read_flight_images(
     """Read the geotags of all JPEG images of a folder and put the images in order of capture.
 
     With a rate, the order is that of the file names (numbers by value) and image k is stamped
-    k/rate seconds after the first. Without, the capture times give order and stamps; images that share a
-    second are spread evenly over it, for many cameras write whole seconds.
+    k/rate seconds after the first. Without, the capture times give order and stamps; images that
+    share a second are spread evenly over it, for many cameras write whole seconds.
 
     Args:
         folder: Folder of one flight of one camera.

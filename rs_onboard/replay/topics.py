@@ -30,8 +30,8 @@ class TopicNames:
         rel_alt: Height above the take-off point, metres.
     """
 
-    image: str = '/camera/image_raw/compressed'
-    camera_info: str = '/camera/camera_info'
+    image: str = '/image_raw/compressed'
+    camera_info: str = '/camera_info'
     fix: str = '/mavros/global_position/raw/fix'
     imu: str = '/mavros/imu/data'
     gimbal: str = '/gimbal/attitude'

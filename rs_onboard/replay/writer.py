@@ -24,9 +24,7 @@ if TYPE_CHECKING:
 
     from rosbags.interfaces import Connection
     from rosbags.typesys.store import Typestore
-
-# The last version whose quality of service is text, which ROS 2 Humble reads too.
-METADATA_VERSION = 8
+    from typing_extensions import Self
 
 
 class BagWriter:
@@ -57,7 +55,8 @@ class BagWriter:
         self._connections: dict[str, Connection] = {}
         self._span_ns = chunk_span_ns
         try:
-            self._writer = Writer(path, version=METADATA_VERSION, storage_plugin=StoragePlugin.MCAP)
+            # The last version whose quality of service is text, which ROS 2 Humble reads too.
+            self._writer = Writer(path, version=8, storage_plugin=StoragePlugin.MCAP)
         except WriterError:
             msg = f'{path}: exists already and is not overwritten. Remove it or give another name.'
             raise BagError(msg) from None
@@ -66,7 +65,7 @@ class BagWriter:
         for key, value in (notes or {}).items():
             self._writer.set_custom_data(key, value)
 
-    def __enter__(self) -> BagWriter:
+    def __enter__(self) -> Self:
         """Create folder and file."""
         self._writer.open()
         return self
