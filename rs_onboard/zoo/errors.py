@@ -25,3 +25,7 @@ class TorchMissingError(ImportError):
             'the zoo (networks, training, export) needs torch, which is not installed here; it is '
             'ground equipment and flight does without it. Install it with: pip install torch onnx'
         )
+
+
+class ExportError(ZooError):
+    """A network that cannot be exported, or whose graph does not do what the network does."""

@@ -1,0 +1,150 @@
+# Copyright 2026 The rs_onboard authors
+# SPDX-License-Identifier: Apache-2.0
+"""Augmentation of nadir images: no direction is up, and light, haze and compression vary."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from rs_onboard.training.data import IGNORE
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from rs_onboard.training.recipe import AugmentRecipe
+
+    Image = NDArray[np.uint8]
+
+HAZE_COLOUR = 225.0
+
+
+def window(
+    image: Image,
+    mask: Image | None,
+    size: int,
+    recipe: AugmentRecipe,
+    rng: np.random.Generator,
+) -> tuple[Image, Image | None]:
+    """Cut a random square window, turned and flipped, and resize it to (size, size).
+
+    Beyond the border the image is mirrored and the mask ignored.
+    """
+    height, width = image.shape[:2]
+    base = min(height, width) if recipe.base == 'image' else size
+    side = math.exp(rng.uniform(math.log(recipe.low), math.log(recipe.high))) * base
+    angle = rng.uniform(-math.pi, math.pi) if rng.random() < recipe.rotate else 0.0
+    # A window that leaves the image in one direction is centred in it, so that mirrors stay small.
+    reach = side / 2 * (abs(math.cos(angle)) + abs(math.sin(angle)))
+    reach = min(reach, side * 0.6)
+    cx = rng.uniform(min(reach, width / 2), max(width - reach, width / 2))
+    cy = rng.uniform(min(reach, height / 2), max(height - reach, height / 2))
+    pixels = max(round(side), 1)
+    cos, sin = math.cos(angle) * side / pixels, math.sin(angle) * side / pixels
+    half = (pixels - 1) / 2
+    inverse = np.array(
+        [
+            [cos, -sin, cx - 0.5 - cos * half + sin * half],
+            [sin, cos, cy - 0.5 - sin * half - cos * half],
+        ]
+    )
+    flags = cv2.WARP_INVERSE_MAP
+    cut = cv2.warpAffine(
+        image,
+        inverse,
+        (pixels, pixels),
+        flags=flags | cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_REFLECT_101,
+    )
+    method = cv2.INTER_AREA if pixels > size else cv2.INTER_LINEAR
+    cut = cv2.resize(cut, (size, size), interpolation=method)
+    turns, flip = int(rng.integers(4)), rng.random() < 0.5
+    out = orient(np.asarray(cut, np.uint8), turns, flip=flip)
+    if mask is None:
+        return out, None
+    cut_mask = cv2.warpAffine(
+        mask,
+        inverse,
+        (pixels, pixels),
+        flags=flags | cv2.INTER_NEAREST,
+        borderMode=cv2.BORDER_CONSTANT,
+        borderValue=(IGNORE,),
+    )
+    cut_mask = cv2.resize(cut_mask, (size, size), interpolation=cv2.INTER_NEAREST)
+    return out, orient(np.asarray(cut_mask, np.uint8), turns, flip=flip)
+
+
+def orient(array: Image, turns: int, *, flip: bool) -> Image:
+    """Turn by quarter turns and mirror."""
+    turned = np.rot90(array, turns)
+    return np.ascontiguousarray(turned[:, ::-1] if flip else turned)
+
+
+def recolour(image: Image, strength: float, rng: np.random.Generator) -> Image:
+    """Vary brightness, contrast, gamma, colour cast and saturation."""
+    levels = np.arange(256, dtype=np.float64) / 255
+    gain = 1 + strength * rng.uniform(-1, 1)
+    offset = 0.5 * strength * rng.uniform(-1, 1)
+    gamma = math.exp(strength * rng.uniform(-1, 1))
+    cast = 1 + 0.4 * strength * rng.uniform(-1, 1, 3)
+    curve = (np.power(levels, gamma) - 0.5)[:, None] * gain + 0.5 + offset
+    table = np.clip(curve * cast * 255, 0, 255).astype(np.uint8)
+    out = cv2.LUT(image, table.reshape(256, 1, 3))
+    grey = cv2.cvtColor(cv2.cvtColor(out, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+    saturation = 1 + 1.5 * strength * rng.uniform(-1, 1)
+    return np.asarray(cv2.addWeighted(out, saturation, grey, 1 - saturation, 0), np.uint8)
+
+
+def blur(image: Image, rng: np.random.Generator) -> Image:
+    """Blur as out of focus, or along a line as by motion."""
+    if rng.random() < 0.5:
+        return np.asarray(cv2.GaussianBlur(image, (0, 0), rng.uniform(0.4, 1.6)), np.uint8)
+    length = int(rng.integers(3, 8))
+    angle = rng.uniform(0, math.pi)
+    kernel = np.zeros((length, length), np.float32)
+    centre = (length - 1) / 2
+    dx, dy = math.cos(angle) * centre, math.sin(angle) * centre
+    start = (round(centre - dx), round(centre - dy))
+    end = (round(centre + dx), round(centre + dy))
+    cv2.line(kernel, start, end, (1.0,))
+    return np.asarray(cv2.filter2D(image, -1, kernel / kernel.sum()), np.uint8)
+
+
+def haze(image: Image, rng: np.random.Generator) -> Image:
+    """Blend with bright air, thicker towards one side."""
+    height, width = image.shape[:2]
+    ends = rng.uniform(0.0, 0.45, 2)
+    density = np.linspace(ends[0], ends[1], width)[None, :, None]
+    if rng.random() < 0.5:
+        density = np.linspace(ends[0], ends[1], height)[:, None, None]
+    return np.asarray(image * (1 - density) + HAZE_COLOUR * density, np.uint8)
+
+
+def compress(image: Image, rng: np.random.Generator) -> Image:
+    """Pass through JPEG."""
+    quality = int(rng.integers(30, 95))
+    _, data = cv2.imencode('.jpg', image, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)
+
+
+def augment(
+    image: Image,
+    mask: Image | None,
+    size: int,
+    recipe: AugmentRecipe,
+    rng: np.random.Generator,
+) -> tuple[Image, Image | None]:
+    """Make a sample of (size, size) from an image (H, W, 3) and its mask (H, W), if any."""
+    image, mask = window(image, mask, size, recipe, rng)
+    if recipe.colour and rng.random() < 0.8:
+        image = recolour(image, recipe.colour, rng)
+    if rng.random() < recipe.blur:
+        image = blur(image, rng)
+    if rng.random() < recipe.haze:
+        image = haze(image, rng)
+    if rng.random() < recipe.jpeg:
+        image = compress(image, rng)
+    return image, mask
