@@ -160,7 +160,8 @@ class LWGANet(nn.Module):
             nn.Conv2d(bands, variant.width, 4, stride=4, bias=False),
             nn.BatchNorm2d(variant.width),
         )
-        rates = iter(torch.linspace(0, variant.drop_path, sum(variant.depths)).tolist())
+        depth = sum(variant.depths)
+        rates = iter(torch.linspace(0, variant.drop_path, depth, device='cpu').tolist())
         self.stages = nn.ModuleList()
         for stage, (width, depth) in enumerate(zip(self.channels, variant.depths, strict=True)):
             if stage:
