@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING
 from rs_onboard.zoo.errors import TorchMissingError, ZooError
 
 try:
-    from rs_onboard.zoo import a2net, decouplenet, dnas, lsnet, lwganet, segghostnet, unetformer
+    from rs_onboard.zoo import (
+        a2net,
+        clafa,
+        decouplenet,
+        dnas,
+        lsnet,
+        lwganet,
+        segghostnet,
+        unetformer,
+    )
 except ModuleNotFoundError as exc:
     if (exc.name or '').partition('.')[0] != 'torch':
         raise
@@ -22,6 +31,7 @@ if TYPE_CHECKING:
 
 NETWORKS: Mapping[str, NetworkEntry] = {
     **a2net.NETWORKS,
+    **clafa.NETWORKS,
     **decouplenet.NETWORKS,
     **dnas.NETWORKS,
     **lsnet.NETWORKS,

@@ -20,6 +20,7 @@ from rs_onboard.zoo.sampling import DeformableConv
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+FIRST_SCALE = 2  # log2 of the stride of the finest level
 DEFORMABLE_GROUPS = 4
 SAMPLING_POINTS = (16, 8, 4)  # of the fusions to strides 4, 8 and 16
 HEAD_WIDTH = WIDTH // 4
@@ -96,12 +97,14 @@ class CLAFA(nn.Module):
         self.head = Head(classes)
         self.side = nn.ModuleList(nn.Conv2d(WIDTH, classes, 1) for _ in backbone.channels)
 
-    def fuse(self, before: Tensor, after: Tensor) -> list[Tensor]:
-        """Compute the change maps (N, 128, H_i, W_i) at strides 4, 8, 16 and 32."""
+    def pyramids(self, before: Tensor, after: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        """Compute both dates' maps (N, 128, H_i, W_i) at strides 4, 8, 16 and 32."""
         if not torch.jit.is_tracing():
             SIZES.check('clafa', *before.shape[2:])
-        first = self.pyramid(self.backbone(before))
-        second = self.pyramid(self.backbone(after))
+        return self.pyramid(self.backbone(before)), self.pyramid(self.backbone(after))
+
+    def fuse(self, first: Sequence[Tensor], second: Sequence[Tensor]) -> list[Tensor]:
+        """Compute the change maps of the four levels, every coarser one handed down."""
         differences = [(a - b).abs() for a, b in zip(first, second, strict=True)]
         fused = [differences[3]]
         for level in (2, 1, 0):
@@ -114,30 +117,32 @@ class CLAFA(nn.Module):
 
     def forward(self, before: Tensor, after: Tensor) -> Tensor:
         """Compute the logits."""
-        logits: Tensor = self.head(self.fuse(before, after)[0])
+        logits: Tensor = self.head(self.fuse(*self.pyramids(before, after))[0])
         return logits
 
     def forward_with_auxiliary(self, before: Tensor, after: Tensor) -> list[Tensor]:
         """Compute the logits and, for further loss terms, those of each level at full size."""
-        fused = self.fuse(before, after)
+        fused = self.fuse(*self.pyramids(before, after))
         size = (before.shape[2], before.shape[3])
         return [self.head(fused[0]), *self.side_logits(fused, size)]
 
     def named_outputs(self, before: Tensor, after: Tensor) -> dict[str, Tensor]:
-        """Show the fused maps (`fused_f2`..), the side logits (`p2`..) and the result."""
-        fused = self.fuse(before, after)
+        """Show the first date's pyramid, the fused maps, the side logits (`p2`..), the result."""
+        first, second = self.pyramids(before, after)
+        fused = self.fuse(first, second)
+        side = self.side_logits(fused, SIDE_SIZE)
         named = {'result': self.head(fused[0])}
-        for scale, (x, side) in enumerate(
-            zip(fused, self.side_logits(fused, SIDE_SIZE), strict=True), 2
-        ):
-            named[f'fused_f{scale}'] = x
-            named[f'p{scale}'] = side
+        for i in range(len(fused)):
+            scale = FIRST_SCALE + i
+            named[f'pyramid_first_p{scale}'] = first[i]
+            named[f'fused_f{scale}'] = fused[i]
+            named[f'p{scale}'] = side[i]
         return named
 
 
 def level_of(scale: str) -> int:
     """Index of the level that the authors number by the exponent of its stride."""
-    return int(scale) - 2
+    return int(scale) - FIRST_SCALE
 
 
 UNUSED = re.compile(r'^project\.|^fpn\.p\d\.conv_offset\.|^fpn\.p\d_beta\.conv\.bias$')

@@ -91,7 +91,9 @@ class MediumRangeAttention(nn.Module):
         """Sum the four kernels in one: (C, 1, SPAN, SPAN)."""
         kernels = (self.rows, self.columns, self.rows_sheared, self.columns_sheared)
         taps = torch.cat([*(kernel.flatten(1) for kernel in kernels), self.no_tap], 1)
-        first, second, third, fourth = (taps.index_select(1, place) for place in self.places.unbind())
+        first, second, third, fourth = (
+            taps.index_select(1, place) for place in self.places.unbind()
+        )
         return (first + second + third + fourth).view(self.channels, 1, SPAN, SPAN)
 
     def forward(self, x: Tensor) -> Tensor:
