@@ -26,6 +26,13 @@ Quaternion = tuple[float, float, float, float]
 
 NS_PER_S = 1_000_000_000
 
+# A stamp this far before the last one is a clock that jumped (a bag that loops, a GNSS step), not a
+# late sample.
+TIME_JUMP_NS = NS_PER_S
+
+# A source silent for longer than this is not waited for.
+ALIVE_NS = 30 * NS_PER_S
+
 # Camera optical axes seen from the body for a camera that looks straight down with the image top
 # towards the nose: x right = -y body, y down = -x body, z view = -z body.
 NADIR_MOUNT: Quaternion = (math.sqrt(0.5), -math.sqrt(0.5), 0.0, 0.0)
@@ -87,13 +94,22 @@ class _Ring(Generic[S]):
         self.stamps: deque[int] = deque(maxlen=size)
         self.samples: deque[S] = deque(maxlen=size)
 
-    def add(self, stamp_ns: int, sample: S) -> bool:
-        """Append a sample; one that is not newer than the last is refused."""
+    def add(self, stamp_ns: int, sample: S) -> str:
+        """Append a sample; returns what was unusual about it, empty if nothing.
+
+        One that is not newer than the last is left out, unless the clock has jumped back: then all
+        earlier samples belong to another time and go.
+        """
         if self.stamps and stamp_ns <= self.stamps[-1]:
-            return False
+            if self.stamps[-1] - stamp_ns < TIME_JUMP_NS:
+                return 'not_newer'
+            self.clear()
+            self.stamps.append(stamp_ns)
+            self.samples.append(sample)
+            return 'time_jump'
         self.stamps.append(stamp_ns)
         self.samples.append(sample)
-        return True
+        return ''
 
     def around(self, stamp_ns: int, gap_ns: int) -> tuple[S, S, float] | str:
         """Neighbours of a stamp and the weight of the second, or why there are none."""
@@ -116,6 +132,15 @@ class _Ring(Generic[S]):
         weight = (stamp_ns - before) / (after - before)
         return self.samples[index - 1], self.samples[index], weight
 
+    def nearest(self, stamp_ns: int, gap_ns: int) -> S | None:
+        """Return the sample nearest to a stamp, None if all are further away than the gap."""
+        index = bisect.bisect_left(self.stamps, stamp_ns)
+        near = [i for i in (index - 1, index) if 0 <= i < len(self.stamps)]
+        near = [i for i in near if abs(self.stamps[i] - stamp_ns) <= gap_ns]
+        if not near:
+            return None
+        return self.samples[min(near, key=lambda i: abs(self.stamps[i] - stamp_ns))]
+
     def clear(self) -> None:
         self.stamps.clear()
         self.samples.clear()
@@ -124,7 +149,8 @@ class _Ring(Generic[S]):
 class PoseBuffer:
     """Collects fixes, attitudes and heights; answers with the pose at an image stamp.
 
-    All methods may be called from any thread. Bad samples are refused and counted in `refused`.
+    All methods may be called from any thread. Bad samples are left out; they and time
+    jumps are counted in `unusual`.
 
     Args:
         size: Samples kept per source.
@@ -142,7 +168,7 @@ class PoseBuffer:
         self._gimbals: _Ring[Quaternion] = _Ring(size)
         self._heights: _Ring[float] = _Ring(size)
         self._changed = threading.Condition()
-        self.refused: Counter[str] = Counter()
+        self.unusual: Counter[str] = Counter()
 
     def add_fix(self, stamp_ns: int, fix: Fix) -> None:
         """Add a position. NaN, or a latitude or longitude off the globe, is refused."""
@@ -162,7 +188,10 @@ class PoseBuffer:
         self._add('gimbal', self._gimbals, stamp_ns, orientation, ok=_is_unit(orientation))
 
     def add_height(self, stamp_ns: int, height_m: float) -> None:
-        """Add a height above the ground [m]."""
+        """Add a height above the ground [m].
+
+        Height messages carry no stamp, so theirs is the time of arrival; the nearest one is used.
+        """
         self._add('height', self._heights, stamp_ns, height_m, ok=math.isfinite(height_m))
 
     def at(self, stamp_ns: int) -> Pose | NoPose:
@@ -171,7 +200,7 @@ class PoseBuffer:
             fixes = self._fixes.around(stamp_ns, self._gap_ns)
             gimbals = self._gimbals.around(stamp_ns, self._gap_ns)
             attitudes = self._attitudes.around(stamp_ns, self._gap_ns)
-            heights = self._heights.around(stamp_ns, self._gap_ns)
+            height = self._heights.nearest(stamp_ns, self._gap_ns)
         if isinstance(fixes, str):
             return NoPose(f'position {fixes}')
         if not isinstance(gimbals, str):
@@ -180,10 +209,6 @@ class PoseBuffer:
             orientation = multiply(slerp(*attitudes), self._mount)
         else:
             orientation = None
-        height = None
-        if not isinstance(heights, str):
-            low, high, weight = heights
-            height = low + (high - low) * weight
         first, second, weight = fixes
         # The short way round the date line.
         turn = (second.longitude_deg - first.longitude_deg + 180.0) % 360.0 - 180.0
@@ -199,7 +224,7 @@ class PoseBuffer:
         )
 
     def wait_for(self, stamp_ns: int, timeout_s: float) -> bool:
-        """Wait until every source that is alive has a sample at or after a stamp.
+        """Wait until every stamped source that is alive has a sample at or after a stamp.
 
         Returns:
             Whether that happened before the timeout [s].
@@ -215,18 +240,18 @@ class PoseBuffer:
             self._changed.notify_all()
 
     def _reached(self, stamp_ns: int) -> bool:
-        rings = (self._fixes, self._attitudes, self._gimbals, self._heights)
-        alive = [ring.stamps for ring in rings if ring.stamps]
-        return bool(alive) and all(stamps[-1] >= stamp_ns for stamps in alive)
+        rings = (self._fixes, self._attitudes, self._gimbals)
+        last = [ring.stamps[-1] for ring in rings if ring.stamps]
+        return all(stamp >= stamp_ns or stamp < stamp_ns - ALIVE_NS for stamp in last)
 
     def _add(self, source: str, ring: _Ring[S], stamp_ns: int, sample: S, *, ok: bool) -> None:
         with self._changed:
             if not ok:
-                self.refused[f'{source}_invalid'] += 1
-            elif not ring.add(stamp_ns, sample):
-                self.refused[f'{source}_not_newer'] += 1
-            else:
-                self._changed.notify_all()
+                self.unusual[f'{source}_invalid'] += 1
+                return
+            if event := ring.add(stamp_ns, sample):
+                self.unusual[f'{source}_{event}'] += 1
+            self._changed.notify_all()
 
 
 def _mix(first: float, second: float, weight: float) -> float:
@@ -265,3 +290,11 @@ def slerp(a: Quaternion, b: Quaternion, weight: float) -> Quaternion:
     if norm == 0.0:
         raise PoseError(f'attitude: found quaternions {a} and {b}; expected unit quaternions.')
     return (mixed[0] / norm, mixed[1] / norm, mixed[2] / norm, mixed[3] / norm)
+
+
+def from_roll_pitch_yaw(roll: float, pitch: float, yaw: float) -> Quaternion:
+    """Return the rotation by roll, pitch and yaw about the fixed x, y and z axes, in turn [rad]."""
+    about_x = (math.sin(roll / 2.0), 0.0, 0.0, math.cos(roll / 2.0))
+    about_y = (0.0, math.sin(pitch / 2.0), 0.0, math.cos(pitch / 2.0))
+    about_z = (0.0, 0.0, math.sin(yaw / 2.0), math.cos(yaw / 2.0))
+    return multiply(about_z, multiply(about_y, about_x))

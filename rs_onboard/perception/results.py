@@ -7,13 +7,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    import numpy as np
     from numpy.typing import NDArray
 
-    from rs_onboard.inference.card import TaskName
+    from rs_onboard.inference.card import ModelCard, TaskName
     from rs_onboard.perception.frame import Frame, FrameHeader
 
 Status = Literal['ok', 'degraded', 'skipped', 'failed']
@@ -87,7 +88,8 @@ class SceneResult:
         report: Status and origin.
         classes: Class names in id order.
         probabilities: (C,) float32, mean over the tiles by visible area; empty without a result.
-        tile_probabilities: (N, C) float32.
+        tile_classes: (N,) uint8, most probable class of each tile.
+        tile_scores: (N,) float32, its probability.
         boxes: (N, 4) float32, left, top, width, height of each tile [px of the frame].
     """
 
@@ -95,8 +97,22 @@ class SceneResult:
     report: TaskReport
     classes: tuple[str, ...]
     probabilities: NDArray[np.float32]
-    tile_probabilities: NDArray[np.float32]
+    tile_classes: NDArray[np.uint8]
+    tile_scores: NDArray[np.float32]
     boxes: NDArray[np.float32]
+
+    @classmethod
+    def empty(cls, header: FrameHeader, report: TaskReport, card: ModelCard) -> SceneResult:
+        """Build a result that says only why there is none."""
+        return cls(
+            header=header,
+            report=report,
+            classes=card.class_names,
+            probabilities=np.empty(0, np.float32),
+            tile_classes=np.empty(0, np.uint8),
+            tile_scores=np.empty(0, np.float32),
+            boxes=np.empty((0, 4), np.float32),
+        )
 
 
 @dataclass(frozen=True)
@@ -119,8 +135,30 @@ class SegmentationResult:
     labels: NDArray[np.uint8]
     confidence: NDArray[np.uint8]
 
+    @classmethod
+    def empty(cls, header: FrameHeader, report: TaskReport, card: ModelCard) -> SegmentationResult:
+        """Build a result that says only why there is none."""
+        return cls(
+            header=header,
+            report=report,
+            classes=card.class_names,
+            palette=palette(card),
+            labels=np.empty((0, 0), np.uint8),
+            confidence=np.empty((0, 0), np.uint8),
+        )
+
 
 TaskResult = SceneResult | SegmentationResult
+
+RESULT_TYPES: Mapping[TaskName, type[TaskResult]] = {
+    'scene': SceneResult,
+    'segmentation': SegmentationResult,
+}
+
+
+def palette(card: ModelCard) -> NDArray[np.uint8]:
+    """Return the colours of a model's classes, (C, 3) uint8 RGB."""
+    return np.array([info.color for info in card.classes], np.uint8)
 
 
 @dataclass(frozen=True)
@@ -131,8 +169,10 @@ class FrameResults:
         header: Header of the image.
         frame: The frame itself where it is at hand, for drawing and coordinates.
         results: Results by task.
+        latency_ms: From the arrival of the image to its publication [ms], None where unknown.
     """
 
     header: FrameHeader
     frame: Frame | None
     results: Mapping[TaskName, TaskResult]
+    latency_ms: float | None = None

@@ -45,20 +45,13 @@ class SceneTask(Task[SceneResult]):
             report=self._report(tiles, clock),
             classes=self.model.card.class_names,
             probabilities=mean.astype(np.float32),
-            tile_probabilities=probabilities,
+            tile_classes=probabilities.argmax(axis=1).astype(np.uint8),
+            tile_scores=probabilities.max(axis=1),
             boxes=np.array([tiles.grid.box(i) for i in range(count)], np.float32),
         )
 
     def _empty(self, header: FrameHeader, report: TaskReport) -> SceneResult:
-        names = self.model.card.class_names
-        return SceneResult(
-            header=header,
-            report=report,
-            classes=names,
-            probabilities=np.empty(0, np.float32),
-            tile_probabilities=np.empty((0, len(names)), np.float32),
-            boxes=np.empty((0, 4), np.float32),
-        )
+        return SceneResult.empty(header, report, self.model.card)
 
 
 def visible_areas(grid: TileGrid) -> NDArray[np.float64]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rs_onboard.perception.errors import TaskError
-from rs_onboard.perception.results import SegmentationResult
+from rs_onboard.perception.results import SegmentationResult, palette
 from rs_onboard.perception.stitch import UNKNOWN_LABEL, MaskStitcher
 from rs_onboard.perception.task import StageClock, Task
 
@@ -25,7 +25,7 @@ class SegmentationTask(Task[SegmentationResult]):
 
     def __init__(self, model: Model, *, batch: int = 1, overlap: int = 64) -> None:
         super().__init__(model, batch=batch, overlap=overlap)
-        self.palette = np.array([info.color for info in model.card.classes], np.uint8)
+        self.palette = palette(model.card)
 
     def _infer(self, tiles: TileSet, clock: StageClock) -> SegmentationResult:
         grid = tiles.grid
@@ -57,11 +57,4 @@ class SegmentationTask(Task[SegmentationResult]):
         )
 
     def _empty(self, header: FrameHeader, report: TaskReport) -> SegmentationResult:
-        return SegmentationResult(
-            header=header,
-            report=report,
-            classes=self.model.card.class_names,
-            palette=self.palette,
-            labels=np.empty((0, 0), np.uint8),
-            confidence=np.empty((0, 0), np.uint8),
-        )
+        return SegmentationResult.empty(header, report, self.model.card)

@@ -92,6 +92,15 @@ class Task(ABC, Generic[R_co]):
         except (ModelError, TaskError) as exc:
             return self.without_result(tiles.header, 'failed', str(exc))
 
+    def warm_up(self) -> None:
+        """Run the model once on an empty tile: allocations and kernel choices are then made.
+
+        Raises:
+            ModelError: The model does not run.
+        """
+        tiles = np.zeros((self._batch, self.plan.height, self.plan.width, 3), np.uint8)
+        self.model.runtime.run({'tiles': tiles})
+
     @abstractmethod
     def _infer(self, tiles: TileSet, clock: StageClock) -> R_co:
         """Infer the tiles of a frame."""

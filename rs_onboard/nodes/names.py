@@ -1,0 +1,41 @@
+# Copyright 2026 The rs_onboard authors
+# SPDX-License-Identifier: Apache-2.0
+"""Topic names, in one place; all are relative, so that a namespace or a remapping moves them."""
+
+from __future__ import annotations
+
+IMAGE = 'image_raw'
+CAMERA_INFO = 'camera_info'
+DIAGNOSTICS = '/diagnostics'
+OVERLAY = 'overlay/compressed'
+GEOJSON = 'geojson'
+SCENE = 'scene'
+SCENE_TILES = 'scene/per_tile'
+SEGMENTATION = 'segmentation'
+CONFIDENCE = 'segmentation/confidence'
+
+# Frames with camera and pose, handed over within one process only.
+FRAMES = 'frames'
+
+# All results of a frame joined, handed over within one process only.
+RESULTS = 'results'
+
+
+def tiles(task: str) -> str:
+    """Topic of the stacked tiles of a task."""
+    return f'tiles/{task}'
+
+
+def layout(task: str) -> str:
+    """Topic that says where the tiles of a task lie."""
+    return f'tiles/{task}/layout'
+
+
+def report(task: str) -> str:
+    """Topic of what the results of a task say about themselves."""
+    return f'{task}/report'
+
+
+def labels(task: str) -> str:
+    """Topic of the class names of a task, latched."""
+    return f'{task}/label_info'

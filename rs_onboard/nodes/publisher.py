@@ -1,0 +1,194 @@
+# Copyright 2026 The rs_onboard authors
+# SPDX-License-Identifier: Apache-2.0
+"""The publisher node: collects the results of a frame; overlay, GeoJSON, files."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+from sensor_msgs.msg import CompressedImage
+from std_msgs.msg import String
+
+from rs_onboard.inference.card import ModelCard, load_card
+from rs_onboard.nodes import names
+from rs_onboard.nodes.exchange import Outlet, Writer
+from rs_onboard.nodes.frame_source import Arrival, FrameSource
+from rs_onboard.nodes.image_messages import header_message
+from rs_onboard.nodes.lifecycle import PerceptionNode
+from rs_onboard.nodes.locations import model_folder
+from rs_onboard.nodes.result_inlets import RESULT_INLETS, ResultInlet
+from rs_onboard.nodes.settings import PublisherSettings
+from rs_onboard.nodes.start import run_node
+from rs_onboard.perception.draw import draw_overlay
+from rs_onboard.perception.join import Joined, StampJoin
+from rs_onboard.perception.records import ResultFiles, frame_feature
+from rs_onboard.perception.results import RESULT_TYPES, FrameResults, TaskReport
+from rs_onboard.perception.worker import Counts, Worker
+
+if TYPE_CHECKING:
+    from rs_onboard.inference.card import TaskName
+    from rs_onboard.nodes.exchange import Exchange
+    from rs_onboard.perception.frame import Frame, FrameHeader
+    from rs_onboard.perception.results import TaskResult
+
+FRAME_PART = 'frame'
+
+
+class PublisherNode(PerceptionNode):
+    """Joins all results of a frame and publishes what is made of them together."""
+
+    settings_type = PublisherSettings
+    settings: PublisherSettings
+
+    def __init__(self, exchange: Exchange | None = None, **arguments: Any) -> None:
+        super().__init__('publisher', exchange, **arguments)
+        complain = self.complain
+        self._worker: Worker[Joined[Any]] = Worker(
+            'publisher', self._work, on_error=lambda exc: complain(f'results lost: {exc!r}')
+        )
+        # Images are decoded here only where no tiler in this process hands frames over.
+        self._decoder: Worker[Arrival] = Worker(
+            'publisher-frames', self._decode, on_error=lambda exc: complain(f'frame lost: {exc!r}')
+        )
+        self._cards: dict[TaskName, ModelCard] = {}
+        self._inlets: list[ResultInlet[Any]] = []
+        self._outlet: Outlet[FrameResults] | None = None
+        self._files: ResultFiles | None = None
+        self._source: FrameSource | None = None
+        self._expiry: Any = None
+        self._last_latency_ms: float | None = None
+
+    def setup(self) -> None:
+        """Read the cards, open the result files."""
+        tasks: list[TaskName] = [t for t in RESULT_TYPES if t in self.settings.tasks]
+        self._cards = {
+            task: load_card(model_folder(getattr(self.settings, f'{task}_model'))) for task in tasks
+        }
+        self._join: StampJoin[Any] = StampJoin((FRAME_PART, *tasks))
+        if self.settings.results_dir:
+            self._files = ResultFiles(Path(self.settings.results_dir).expanduser())
+        self._outlet = Outlet(
+            self,
+            self.exchange,
+            names.RESULTS,
+            (
+                Writer(names.OVERLAY, CompressedImage, self._overlay),
+                Writer(names.GEOJSON, String, lambda r: String(data=json.dumps(frame_feature(r)))),
+            ),
+        )
+
+    def start(self) -> None:
+        """Take frames and results, by reference where their nodes are in this process."""
+        self._worker.start()
+        if not self.exchange.connect(self.resolve_topic_name(names.FRAMES), self._on_frame):
+            self._source = FrameSource(self, self.settings, self._decoder.mailbox.put)
+            self._decoder.start()
+            self._source.start()
+        for task, card in self._cards.items():
+            inlet = RESULT_INLETS[task](self, task, card, self._on_result)
+            inlet.start()
+            self._inlets.append(inlet)
+        self._expiry = self.create_timer(0.1, self.guarded(self._expire), clock=self.steady_clock)
+
+    def halt(self) -> None:
+        """Take nothing more."""
+        self.exchange.disconnect(self.resolve_topic_name(names.FRAMES), self._on_frame)
+        if self._source is not None:
+            self._source.stop()
+            self._source = None
+            self._decoder.stop()
+        for inlet in self._inlets:
+            inlet.stop()
+        self._inlets = []
+        if self._expiry is not None:
+            self.destroy_timer(self._expiry)
+            self._expiry = None
+        self._worker.stop()
+
+    def release(self) -> None:
+        """Close files and publishers."""
+        if self._outlet is not None:
+            self._outlet.close()
+            self._outlet = None
+        if self._files is not None:
+            self._files.close()
+            self._files = None
+
+    def counts(self) -> Counts:
+        """Return what became of the frames whose results were joined."""
+        return self._worker.mailbox.counts()
+
+    def health(self) -> tuple[str, dict[str, str]]:
+        """Return the latency of the last frame."""
+        values = self._source.values() if self._source is not None else {}
+        if self._last_latency_ms is not None:
+            values['latency_ms.last'] = f'{self._last_latency_ms:.1f}'
+        return '', values
+
+    def _on_frame(self, frame: Frame) -> None:
+        self._add(frame.header.stamp_ns, FRAME_PART, frame)
+
+    def _on_result(self, task: TaskName, result: TaskResult) -> None:
+        self._add(result.header.stamp_ns, task, result)
+
+    def _add(self, stamp_ns: int, part: str, item: object) -> None:
+        for joined in self._join.add(stamp_ns, part, item):
+            self._worker.mailbox.put(joined)
+
+    def _expire(self) -> None:
+        for joined in self._join.expire(self.settings.join_timeout_s):
+            self._worker.mailbox.put(joined)
+
+    def _decode(self, arrival: Arrival) -> str | None:
+        assert self._source is not None
+        frame = self._source.frame(arrival)
+        if isinstance(frame, str):
+            return frame
+        self._on_frame(frame)
+        return None
+
+    def _work(self, joined: Joined[Any]) -> str | None:
+        results = self._collect(joined)
+        assert self._outlet is not None
+        self._last_latency_ms = results.latency_ms
+        self._outlet.send(results)
+        if self._files is not None:
+            self._files.write(results)
+        return None
+
+    def _collect(self, joined: Joined[Any]) -> FrameResults:
+        frame: Frame | None = joined.parts.get(FRAME_PART)
+        found = {task: joined.parts[task] for task in self._cards if task in joined.parts}
+        header: FrameHeader = next(iter(joined.parts.values())).header
+        if frame is not None:
+            header = frame.header
+        reason = 'no result arrived; the {} node dropped the frame or is not running'
+        for task, card in self._cards.items():
+            if task not in found:
+                report = TaskReport(task, 'skipped', reason.format(task))
+                found[task] = RESULT_TYPES[task].empty(header, report, card)
+        latency = None
+        if header.received_ns:
+            latency = (time.perf_counter_ns() - header.received_ns) / 1e6
+        ordered = {task: found[task] for task in self._cards}
+        return FrameResults(header, frame, ordered, latency)
+
+    def _overlay(self, results: FrameResults) -> CompressedImage:
+        settings = self.settings
+        picture = draw_overlay(results, max_width=settings.overlay_width)
+        bgr = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
+        quality = [cv2.IMWRITE_JPEG_QUALITY, settings.overlay_quality]
+        _, data = cv2.imencode('.jpg', bgr, quality)
+        message = CompressedImage(header=header_message(results.header), format='jpeg')
+        message.data.frombytes(np.asarray(data, np.uint8).tobytes())
+        return message
+
+
+def main() -> None:
+    """Run the publisher in a process of its own."""
+    run_node(PublisherNode)

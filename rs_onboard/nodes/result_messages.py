@@ -1,0 +1,241 @@
+# Copyright 2026 The rs_onboard authors
+# SPDX-License-Identifier: Apache-2.0
+"""Results as standard messages, and back without loss.
+
+A result is published as what its task's field calls it (Classification, mask image, ...) and, with
+the same header, as a report: a DiagnosticArray with one status whose values say which model,
+variant, provider, tiles and latencies the result comes from.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from vision_msgs.msg import (
+    Classification,
+    Detection2D,
+    Detection2DArray,
+    LabelInfo,
+    ObjectHypothesis,
+    ObjectHypothesisWithPose,
+    VisionClass,
+)
+
+from rs_onboard.nodes.image_messages import header_message
+from rs_onboard.nodes.tile_messages import box_message, pixel_box
+from rs_onboard.perception.errors import TaskError
+from rs_onboard.perception.results import ModelIdentity, SceneResult, TaskReport, TileUse
+from rs_onboard.perception.tiler import TileScale
+from rs_onboard.perception.tiles import PixelBox
+
+if TYPE_CHECKING:
+    from rs_onboard.inference.card import ModelCard, TaskName
+    from rs_onboard.perception.frame import FrameHeader
+    from rs_onboard.perception.results import Status
+
+LEVELS = {
+    'ok': DiagnosticStatus.OK,
+    'degraded': DiagnosticStatus.WARN,
+    'skipped': DiagnosticStatus.WARN,
+    'failed': DiagnosticStatus.ERROR,
+}
+
+
+def report_message(header: FrameHeader, report: TaskReport) -> DiagnosticArray:
+    """Write a report; floats keep all digits."""
+    values: dict[str, str] = {'status': report.status}
+    if report.model is not None:
+        model = report.model
+        values |= {
+            'model': model.name,
+            'sha256': model.sha256,
+            'variant': model.variant,
+            'provider': model.provider,
+            'trained': str(model.trained).lower(),
+        }
+    if report.tiles is not None:
+        tiles = report.tiles
+        values |= {
+            'tiles': str(tiles.count),
+            'tile_height': str(tiles.height),
+            'tile_width': str(tiles.width),
+            'scale': repr(tiles.scale),
+            'gsd_m': '' if tiles.gsd_m is None else repr(tiles.gsd_m),
+        }
+    for stage, spent in (report.latency_ms or {}).items():
+        values[f'latency_ms.{stage}'] = repr(spent)
+    return _array(header, report.task, report.status, report.reason, values)
+
+
+def report_from_message(message: DiagnosticArray) -> TaskReport:
+    """Read a report.
+
+    Raises:
+        TaskError: It is not one of ours.
+    """
+    status, values = _values(message)
+    try:
+        tiles = None
+        if 'tiles' in values:
+            tiles = TileUse(
+                count=int(values['tiles']),
+                height=int(values['tile_height']),
+                width=int(values['tile_width']),
+                scale=float(values['scale']),
+                gsd_m=float(values['gsd_m']) if values['gsd_m'] else None,
+            )
+        model = None
+        if 'model' in values:
+            model = ModelIdentity(
+                name=values['model'],
+                sha256=values['sha256'],
+                variant=values['variant'],
+                provider=values['provider'],
+                trained=values['trained'] == 'true',
+            )
+        latency = {
+            key.removeprefix('latency_ms.'): float(value)
+            for key, value in values.items()
+            if key.startswith('latency_ms.')
+        }
+        return TaskReport(
+            task=cast('TaskName', status.name),
+            status=cast('Status', values['status']),
+            reason=status.message,
+            model=model,
+            tiles=tiles,
+            latency_ms=latency or None,
+        )
+    except (KeyError, ValueError) as exc:
+        raise TaskError(
+            f'report of {status.name!r}: {exc!r}; expected the report of an rs_onboard task node. '
+            'Run nodes of one release together.'
+        ) from None
+
+
+def scale_message(header: FrameHeader, task: str, scale: TileScale) -> DiagnosticArray:
+    """Write how the scale of a tile set was chosen."""
+    values = {
+        'scale': repr(scale.scale),
+        'gsd_m': '' if scale.gsd_m is None else repr(scale.gsd_m),
+    }
+    status: Status = 'degraded' if scale.reason else 'ok'
+    return _array(header, task, status, scale.reason, values)
+
+
+def scale_from_message(message: DiagnosticArray) -> TileScale:
+    """Read how the scale of a tile set was chosen.
+
+    Raises:
+        TaskError: It is not one of ours.
+    """
+    status, values = _values(message)
+    try:
+        gsd = values['gsd_m']
+        return TileScale(float(values['scale']), float(gsd) if gsd else None, status.message)
+    except (KeyError, ValueError) as exc:
+        raise TaskError(
+            f'tile scale of {status.name!r}: {exc!r}; expected that of an rs_onboard tiler. '
+            'Run nodes of one release together.'
+        ) from None
+
+
+def classification_message(result: SceneResult) -> Classification:
+    """Write the scene of a frame, most probable class first; ties keep the order of the ids."""
+    order = np.argsort(-result.probabilities, kind='stable')
+    return Classification(
+        header=header_message(result.header),
+        results=[
+            ObjectHypothesis(
+                class_id=result.classes[index], score=float(result.probabilities[index])
+            )
+            for index in order
+        ],
+    )
+
+
+def scene_tiles_message(result: SceneResult) -> Detection2DArray:
+    """Write the scene of every tile as a box with its class."""
+    header = header_message(result.header)
+    detections = []
+    for box, index, score in zip(
+        result.boxes, result.tile_classes, result.tile_scores, strict=True
+    ):
+        hypothesis = ObjectHypothesis(class_id=result.classes[index], score=float(score))
+        detections.append(
+            Detection2D(
+                header=header,
+                results=[ObjectHypothesisWithPose(hypothesis=hypothesis)],
+                bbox=box_message(PixelBox(*(float(value) for value in box))),
+            )
+        )
+    return Detection2DArray(header=header, detections=detections)
+
+
+def scene_from_messages(
+    header: FrameHeader,
+    report: TaskReport,
+    card: ModelCard,
+    classification: Classification,
+    tiles: Detection2DArray,
+) -> SceneResult:
+    """Read the scene of a frame.
+
+    Raises:
+        TaskError: A class is not on the card.
+    """
+    ids = {name: index for index, name in enumerate(card.class_names)}
+    probabilities = np.zeros(len(ids) if classification.results else 0, np.float32)
+    try:
+        for item in classification.results:
+            probabilities[ids[item.class_id]] = item.score
+        found = [item.results[0].hypothesis for item in tiles.detections]
+        classes = np.array([ids[item.class_id] for item in found], np.uint8)
+    except KeyError as exc:
+        raise TaskError(
+            f'scene: found class {exc}; the card of {card.name} has {", ".join(ids)}. '
+            'Give the publisher the model that the scene node runs.'
+        ) from None
+    boxes = [pixel_box(item.bbox) for item in tiles.detections]
+    return SceneResult(
+        header=header,
+        report=report,
+        classes=card.class_names,
+        probabilities=probabilities,
+        tile_classes=classes,
+        tile_scores=np.array([item.score for item in found], np.float32),
+        boxes=np.array(boxes, np.float32).reshape(-1, 4),
+    )
+
+
+def label_info_message(card: ModelCard, header: FrameHeader) -> LabelInfo:
+    """Write the class names of a model."""
+    return LabelInfo(
+        header=header_message(header),
+        class_map=[
+            VisionClass(class_id=index, class_name=name)
+            for index, name in enumerate(card.class_names)
+        ],
+    )
+
+
+def _array(
+    header: FrameHeader, name: str, status: Status, message: str, values: dict[str, str]
+) -> DiagnosticArray:
+    entry = DiagnosticStatus(
+        level=LEVELS[status],
+        name=name,
+        message=message,
+        hardware_id=values.get('model', ''),
+        values=[KeyValue(key=key, value=value) for key, value in values.items()],
+    )
+    return DiagnosticArray(header=header_message(header), status=[entry])
+
+
+def _values(message: DiagnosticArray) -> tuple[DiagnosticStatus, dict[str, str]]:
+    if len(message.status) != 1:
+        raise TaskError(f'report: found {len(message.status)} statuses; expected one.')
+    status = message.status[0]
+    return status, {item.key: item.value for item in status.values}

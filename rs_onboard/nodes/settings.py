@@ -1,0 +1,189 @@
+# Copyright 2026 The rs_onboard authors
+# SPDX-License-Identifier: Apache-2.0
+"""The settings of every node: name, default, range and description of each parameter."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rs_onboard.inference.card import VARIANTS
+from rs_onboard.inference.runtime import POLICIES, PROVIDERS
+from rs_onboard.nodes.parameters import parameter
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+TASKS = ('scene', 'segmentation')
+SCENE_MODEL = 'scene-decouplenet-d0'
+SEGMENTATION_MODEL = 'segmentation-segghostnet-ued'
+
+_MODEL = 'Model folder: a path, or the name of a folder in share/rs_onboard/models.'
+_OVERLAP = 'Least overlap of neighbouring tiles [px].'
+_THREADS = 'Threads for inference; 0 takes the cores of this machine less one.'
+
+
+@dataclass(frozen=True)
+class NodeSettings:
+    """What every node has."""
+
+    autostart: bool = parameter(
+        True, 'Configure and activate at start, without a lifecycle manager.'
+    )
+    diagnostics_period_s: float = parameter(
+        1.0, 'Period of this node in /diagnostics [s].', low=0.1, high=60.0
+    )
+
+
+@dataclass(frozen=True)
+class CameraSettings(NodeSettings):
+    """The camera node."""
+
+    source: str = parameter(
+        '',
+        'Device (/dev/video0), RTSP or HTTP URL, GStreamer pipeline ("gst: ..."), video file or '
+        'image folder.',
+    )
+    rate_hz: float = parameter(
+        0.0, 'Frame rate of files and folders; 0 keeps the rate of the file.', low=0.0, high=240.0
+    )
+    loop: bool = parameter(False, 'Start files and folders again at their end.')
+    frame_id: str = parameter('camera_optical', 'Frame of the images (REP-103 optical frame).')
+    calibration: str = parameter(
+        '', 'Camera calibration in the YAML form of camera_info_manager; empty publishes none.'
+    )
+    no_frame_timeout_s: float = parameter(
+        2.0, 'Time without a frame after which the source is opened again [s].', low=0.1, high=300.0
+    )
+
+
+@dataclass(frozen=True)
+class FrameSettings(NodeSettings):
+    """What nodes need that put frames together: image, camera and pose."""
+
+    image_topic: str = parameter('image_raw', 'Topic of the images.')
+    image_transport: str = parameter(
+        'raw',
+        'raw subscribes to image_topic, compressed to image_topic/compressed.',
+        choices=('raw', 'compressed'),
+    )
+    camera_info_topic: str = parameter('camera_info', 'Topic of the camera intrinsics.')
+    fix_topic: str = parameter('mavros/global_position/raw/fix', 'Topic of the position.')
+    imu_topic: str = parameter('mavros/imu/data', 'Topic of the attitude (ENU, body FLU).')
+    gimbal_topic: str = parameter(
+        'gimbal/attitude', 'Topic of the camera attitude (optical frame to ENU).'
+    )
+    height_topic: str = parameter(
+        'mavros/global_position/rel_alt', 'Topic of the height above the ground [m].'
+    )
+    camera_mount_rpy_deg: str = parameter(
+        '',
+        'Roll, pitch and yaw [deg] of the camera optical frame in the body, as "r p y"; empty is '
+        'straight down with the image top towards the nose. Used while no gimbal reports.',
+    )
+    pose_max_gap_s: float = parameter(
+        0.5, 'Longest gap between pose samples that is interpolated [s].', low=0.01, high=60.0
+    )
+    pose_wait_ms: float = parameter(
+        50.0, 'How long a frame waits for the pose sample after it [ms].', low=0.0, high=1000.0
+    )
+    max_age_s: float = parameter(
+        0.0,
+        'Frames older than this on arrival are dropped as too_old [s]; 0 keeps all.',
+        low=0.0,
+        high=3600.0,
+        live=True,
+    )
+
+
+@dataclass(frozen=True)
+class TilerSettings(FrameSettings):
+    """The tiler node."""
+
+    tasks: list[str] = parameter(
+        ['scene', 'segmentation'], 'Tasks to cut tiles for.', choices=TASKS
+    )
+    scene_model: str = parameter(SCENE_MODEL, _MODEL, name='scene.model')
+    scene_overlap: int = parameter(0, _OVERLAP, name='scene.overlap', low=0, high=4096)
+    segmentation_model: str = parameter(SEGMENTATION_MODEL, _MODEL, name='segmentation.model')
+    segmentation_overlap: int = parameter(
+        64, _OVERLAP, name='segmentation.overlap', low=0, high=4096
+    )
+    match_gsd: bool = parameter(
+        True,
+        'Resample tiles to the ground sample distance of the model where height, attitude and '
+        'camera are known; false keeps the image scale.',
+    )
+
+
+@dataclass(frozen=True)
+class RuntimeFields(NodeSettings):
+    """How a task node runs its model."""
+
+    provider: str = parameter(
+        'auto', 'Execution provider of ONNX Runtime.', choices=('auto', *PROVIDERS)
+    )
+    provider_policy: str = parameter(
+        'refuse', 'What to do when the provider cannot be had.', choices=POLICIES
+    )
+    threads: int = parameter(0, _THREADS, low=0, high=256)
+    spinning: bool = parameter(False, 'Keep inference threads spinning between frames.')
+
+
+@dataclass(frozen=True)
+class SceneSettings(RuntimeFields):
+    """The scene node."""
+
+    model: str = parameter(SCENE_MODEL, _MODEL, name='scene.model')
+    variant: str = parameter(
+        'fp32', 'Variant of the model.', name='scene.variant', choices=VARIANTS
+    )
+    batch: int = parameter(1, 'Tiles per inference.', name='scene.batch', low=1, high=256)
+
+
+@dataclass(frozen=True)
+class SegmentationSettings(RuntimeFields):
+    """The segmentation node."""
+
+    model: str = parameter(SEGMENTATION_MODEL, _MODEL, name='segmentation.model')
+    variant: str = parameter(
+        'fp32', 'Variant of the model.', name='segmentation.variant', choices=VARIANTS
+    )
+    batch: int = parameter(1, 'Tiles per inference.', name='segmentation.batch', low=1, high=256)
+
+
+@dataclass(frozen=True)
+class PublisherSettings(FrameSettings):
+    """The publisher node."""
+
+    tasks: list[str] = parameter(
+        ['scene', 'segmentation'], 'Tasks whose results are collected.', choices=TASKS
+    )
+    scene_model: str = parameter(SCENE_MODEL, _MODEL, name='scene.model')
+    segmentation_model: str = parameter(SEGMENTATION_MODEL, _MODEL, name='segmentation.model')
+    join_timeout_s: float = parameter(
+        2.0,
+        'How long the results of a frame are waited for after the first [s]; then the missing '
+        'tasks are reported as skipped.',
+        low=0.05,
+        high=60.0,
+        live=True,
+    )
+    overlay_width: int = parameter(
+        1280, 'Largest width of the overlay picture [px].', low=64, high=8192, live=True
+    )
+    overlay_quality: int = parameter(
+        80, 'JPEG quality of the overlay picture.', low=1, high=100, live=True
+    )
+    results_dir: str = parameter(
+        '', 'Folder for result files (results.jsonl, results.geojson); empty writes none.'
+    )
+
+
+NODE_SETTINGS: Mapping[str, type[NodeSettings]] = {
+    'camera': CameraSettings,
+    'tiler': TilerSettings,
+    'scene': SceneSettings,
+    'segmentation': SegmentationSettings,
+    'publisher': PublisherSettings,
+}

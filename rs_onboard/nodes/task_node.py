@@ -1,0 +1,230 @@
+# Copyright 2026 The rs_onboard authors
+# SPDX-License-Identifier: Apache-2.0
+"""What the nodes of all tile tasks share: tiles in, inference in a worker, results out."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, TypeVar, cast
+
+from diagnostic_msgs.msg import DiagnosticArray
+from sensor_msgs.msg import Image
+from vision_msgs.msg import BoundingBox2DArray, LabelInfo
+
+from rs_onboard.inference.model import load_model
+from rs_onboard.inference.runtime import ProviderPolicy, RuntimeSettings
+from rs_onboard.nodes import names
+from rs_onboard.nodes.exchange import LATCHED_QOS, RESULT_QOS, Outlet, Writer
+from rs_onboard.nodes.image_messages import stamp_to_ns
+from rs_onboard.nodes.lifecycle import PerceptionNode
+from rs_onboard.nodes.locations import model_folder
+from rs_onboard.nodes.result_messages import (
+    label_info_message,
+    report_message,
+    scale_from_message,
+)
+from rs_onboard.nodes.tile_messages import tiles_from_messages
+from rs_onboard.perception.errors import EncodingError, TaskError, TileError
+from rs_onboard.perception.frame import FrameHeader
+from rs_onboard.perception.join import StampJoin
+from rs_onboard.perception.worker import Counts, Worker
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from rs_onboard.inference.card import TaskName, VariantName
+    from rs_onboard.inference.model import Model
+    from rs_onboard.nodes.exchange import Exchange
+    from rs_onboard.nodes.settings import SceneSettings, SegmentationSettings
+    from rs_onboard.perception.results import TaskResult
+    from rs_onboard.perception.task import Task
+    from rs_onboard.perception.tiler import TileSet
+
+R = TypeVar('R', bound='TaskResult')
+
+
+class TileArrival(NamedTuple):
+    """Tiles as they came: handed over in the process, or the messages they are made of.
+
+    Attributes:
+        item: The tiles, or their messages by name (`tiles`, `layout`, `report`).
+        received_ns: Arrival on the steady clock [ns].
+    """
+
+    item: TileSet | Mapping[str, Any]
+    received_ns: int
+
+
+class TaskNode(PerceptionNode, Generic[R]):
+    """Runs one task on tiles."""
+
+    task_name: ClassVar[TaskName]
+    settings: SceneSettings | SegmentationSettings
+
+    def __init__(self, exchange: Exchange | None = None, **arguments: Any) -> None:
+        super().__init__(self.task_name, exchange, **arguments)
+        self._worker: Worker[TileArrival] = Worker(
+            self.task_name,
+            self._work,
+            on_error=lambda exc: self.complain(f'frame lost: {exc!r}'),
+        )
+        self._task: Task[R] | None = None
+        self._outlet: Outlet[R] | None = None
+        self._labels: Any = None
+        self._subscriptions: list[Any] = []
+        self._channel = self.resolve_topic_name(names.tiles(self.task_name))
+        self._failed = ''
+
+    @abstractmethod
+    def make_task(self, model: Model) -> Task[R]:
+        """Make the task of a verified model."""
+
+    @abstractmethod
+    def result_writers(self) -> Sequence[Writer[R]]:
+        """Return the topics of a result, without its report."""
+
+    def setup(self) -> None:
+        """Load and verify the model; run it once, so that the first frame finds it warm."""
+        settings = self.settings
+        model = load_model(
+            model_folder(settings.model),
+            task=self.task_name,
+            variant=cast('VariantName', settings.variant),
+            settings=RuntimeSettings(
+                provider=settings.provider,
+                policy=cast('ProviderPolicy', settings.provider_policy),
+                threads=settings.threads,
+                spinning=settings.spinning,
+            ),
+        )
+        task = self.make_task(model)
+        task.warm_up()
+        self._task = task
+        report: Writer[R] = Writer(
+            names.report(self.task_name),
+            DiagnosticArray,
+            lambda result: report_message(result.header, result.report),
+        )
+        self._outlet = Outlet(self, self.exchange, self.task_name, [*self.result_writers(), report])
+        self._labels = self.create_publisher(LabelInfo, names.labels(self.task_name), LATCHED_QOS)
+        now = FrameHeader(self.get_clock().now().nanoseconds, '', 0, 0, 0)
+        self._labels.publish(label_info_message(model.card, now))
+        self._announce(model)
+
+    def start(self) -> None:
+        """Take tiles, by reference where the tiler is in this process."""
+        self._worker.start()
+        if self.exchange.connect(self._channel, self._on_tiles):
+            return
+        self._join: StampJoin[Any] = StampJoin(('tiles', 'layout', 'report'))
+        for part, kind, topic in (
+            ('tiles', Image, names.tiles(self.task_name)),
+            ('layout', BoundingBox2DArray, names.layout(self.task_name)),
+            ('report', DiagnosticArray, names.report(names.tiles(self.task_name))),
+        ):
+            self._subscriptions.append(
+                self.create_subscription(kind, topic, self._part_callback(part), RESULT_QOS)
+            )
+
+    def halt(self) -> None:
+        """Take no more tiles."""
+        self.exchange.disconnect(self._channel, self._on_tiles)
+        for subscription in self._subscriptions:
+            self.destroy_subscription(subscription)
+        self._subscriptions = []
+        self._worker.stop()
+
+    def release(self) -> None:
+        """Free the model."""
+        if self._outlet is not None:
+            self._outlet.close()
+            self._outlet = None
+        if self._labels is not None:
+            self.destroy_publisher(self._labels)
+            self._labels = None
+        self._task = None
+
+    def counts(self) -> Counts:
+        """Return what became of the tile sets."""
+        return self._worker.mailbox.counts()
+
+    def health(self) -> tuple[str, dict[str, str]]:
+        """Return the model, its provider and the last failure."""
+        task = self._task
+        if task is None:
+            return '', {}
+        identity = task.identity
+        values = {
+            'model': identity.name,
+            'sha256': identity.sha256,
+            'variant': identity.variant,
+            'provider': identity.provider,
+            'trained': str(identity.trained).lower(),
+            'busy_s': f'{self._worker.busy_s():.2f}',
+        }
+        warning = self._failed or task.model.runtime.notice
+        if not warning and not identity.trained:
+            warning = f'model {identity.name} is untrained: its results mean nothing'
+        return warning, values
+
+    def _announce(self, model: Model) -> None:
+        card = model.card
+        self.get_logger().info(
+            f'{card.name} {model.variant.name} on {model.runtime.provider}, '
+            f'sha256 {model.variant.sha256[:12]}, weights: {card.weights.licence}'
+        )
+        if model.runtime.notice:
+            self.get_logger().warning(model.runtime.notice)
+        if card.weights.restrictions:
+            self.get_logger().warning(f'{card.name}: {card.weights.restrictions}')
+        if not card.trained:
+            self.get_logger().warning(f'{card.name} is UNTRAINED: its results mean nothing')
+
+    def _on_tiles(self, tiles: TileSet) -> None:
+        self._worker.mailbox.put(TileArrival(tiles, time.perf_counter_ns()))
+
+    def _part_callback(self, part: str) -> Any:
+        def take(message: Any) -> None:
+            stamp_ns = stamp_to_ns(message.header.stamp)
+            for joined in self._join.add(stamp_ns, part, message):
+                if joined.missing:
+                    self._worker.mailbox.refuse('incomplete_tiles')
+                else:
+                    self._worker.mailbox.put(TileArrival(joined.parts, time.perf_counter_ns()))
+
+        return self.guarded(take)
+
+    def _tiles(self, arrival: TileArrival) -> TileSet:
+        if not isinstance(arrival.item, dict):
+            return cast('TileSet', arrival.item)
+        parts = arrival.item
+        header = parts['tiles'].header
+        return tiles_from_messages(
+            parts['tiles'],
+            parts['layout'],
+            scale=scale_from_message(parts['report']),
+            header=FrameHeader(
+                stamp_to_ns(header.stamp), header.frame_id, 0, 0, 0, arrival.received_ns
+            ),
+        )
+
+    def _work(self, arrival: TileArrival) -> str | None:
+        try:
+            tiles = self._tiles(arrival)
+        except (EncodingError, TaskError, TileError) as exc:
+            self.complain(str(exc))
+            return 'bad_tiles'
+        waited_ms = (time.perf_counter_ns() - arrival.received_ns) / 1e6
+        assert self._task is not None
+        assert self._outlet is not None
+        result = self._task.run(tiles)
+        latency = {'wait': waited_ms, **(result.report.latency_ms or {})}
+        report = dataclasses.replace(result.report, latency_ms=latency)
+        self._outlet.send(dataclasses.replace(result, report=report))
+        self._failed = report.reason if report.status == 'failed' else ''
+        if self._failed:
+            self.complain(self._failed)
+            return 'failed'
+        return None

@@ -1,0 +1,118 @@
+# Copyright 2026 The rs_onboard authors
+# SPDX-License-Identifier: Apache-2.0
+"""Tiles as messages: one stacked image and the rectangles the tiles come from.
+
+Layout, as a BoundingBox2DArray with the stamp of the image, in pixels of the original frame: first
+the frame itself, then the full extent of every tile in order (a tile of a frame smaller than it
+sticks out at the right and bottom). Sizes relative to the tile image give the scale.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vision_msgs.msg import BoundingBox2D, BoundingBox2DArray
+
+from rs_onboard.nodes.image_messages import header_message, image_from_message, rgb8_message
+from rs_onboard.perception.errors import TileError
+from rs_onboard.perception.frame import FrameHeader
+from rs_onboard.perception.tiler import StackedTiles, TileScale
+from rs_onboard.perception.tiles import MAX_TILES, PixelBox, TileGrid
+
+if TYPE_CHECKING:
+    from sensor_msgs.msg import Image
+
+    from rs_onboard.perception.tiler import CutTiles
+
+
+def tiles_message(tiles: CutTiles) -> Image:
+    """Stack all tiles of a frame under one another."""
+    stack = tiles.stack()
+    return rgb8_message(tiles.header, stack.reshape(-1, stack.shape[2], 3))
+
+
+def layout_message(tiles: CutTiles) -> BoundingBox2DArray:
+    """Write where the tiles lie."""
+    grid = tiles.grid
+    frame = PixelBox(0.0, 0.0, grid.frame_width, grid.frame_height)
+    boxes = [box_message(frame), *(box_message(grid.box(index)) for index in range(len(grid)))]
+    return BoundingBox2DArray(header=header_message(tiles.header), boxes=boxes)
+
+
+def tiles_from_messages(
+    stack: Image, layout: BoundingBox2DArray, *, scale: TileScale, header: FrameHeader
+) -> StackedTiles:
+    """Rebuild the tiles of a frame.
+
+    Args:
+        stack: The stacked tiles.
+        layout: Their layout, of the same stamp.
+        scale: What the tiler said about the scale.
+        header: Header of the frame; its size is taken from the layout.
+
+    Raises:
+        EncodingError: The stack is not what its fields say.
+        TileError: The layout is not a grid, or does not fit the stack.
+    """
+    image = image_from_message(stack)
+    boxes = [pixel_box(box) for box in layout.boxes]
+    count = len(boxes) - 1
+    if not 1 <= count <= MAX_TILES or image.shape[0] % count:
+        raise TileError(
+            f'tiles: found a stack {image.shape[0]} px high and a layout of {len(boxes)} boxes; '
+            f'expected the frame and 1 to {MAX_TILES} tiles of equal height. '
+            'Use the tiler of the same release.'
+        )
+    grid = _grid(boxes[0], boxes[1:], image.shape[0] // count, image.shape[1])
+    header = FrameHeader(
+        stamp_ns=header.stamp_ns,
+        frame_id=header.frame_id,
+        sequence=header.sequence,
+        height=grid.frame_height,
+        width=grid.frame_width,
+        received_ns=header.received_ns,
+    )
+    stacked = image.reshape(count, grid.tile_height, grid.tile_width, 3)
+    return StackedTiles(header, grid, scale, stacked)
+
+
+def _grid(frame: PixelBox, tiles: list[PixelBox], height: int, width: int) -> TileGrid:
+    """Recover the grid; all numbers were integers at tile scale, so rounding restores them."""
+    first = tiles[0]
+    ok = min(*frame[2:], *first[2:]) >= 1e-3 and max(frame[2:]) < 2**24
+    if not ok:
+        raise TileError(f'tiles: found a frame {frame} and a tile {first}; expected sizes in px.')
+    sy, sx = height / first.height, width / first.width
+    ys = tuple(sorted({round(box.top * sy) for box in tiles}))
+    xs = tuple(sorted({round(box.left * sx) for box in tiles}))
+    if len(ys) * len(xs) != len(tiles):
+        raise TileError(
+            f'tiles: found {len(tiles)} boxes in {len(ys)} rows and {len(xs)} columns; expected a '
+            'full grid. Use the tiler of the same release.'
+        )
+    return TileGrid(
+        frame_height=round(frame.height),
+        frame_width=round(frame.width),
+        height=max(1, round(frame.height * sy)),
+        width=max(1, round(frame.width * sx)),
+        tile_height=height,
+        tile_width=width,
+        ys=ys,
+        xs=xs,
+    )
+
+
+def box_message(pixels: PixelBox) -> BoundingBox2D:
+    """Write an upright rectangle by its centre."""
+    box = BoundingBox2D(size_x=float(pixels.width), size_y=float(pixels.height))
+    box.center.position.x = pixels.left + pixels.width / 2.0
+    box.center.position.y = pixels.top + pixels.height / 2.0
+    return box
+
+
+def pixel_box(box: BoundingBox2D) -> PixelBox:
+    """Read an upright rectangle."""
+    centre = box.center.position
+    return PixelBox(
+        centre.x - box.size_x / 2.0, centre.y - box.size_y / 2.0, box.size_x, box.size_y
+    )

@@ -1,0 +1,123 @@
+# Copyright 2026 The rs_onboard authors
+# SPDX-License-Identifier: Apache-2.0
+"""The tiler node: images and pose in, tiles for every task out."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from diagnostic_msgs.msg import DiagnosticArray
+from sensor_msgs.msg import Image
+from vision_msgs.msg import BoundingBox2DArray
+
+from rs_onboard.inference.card import load_card
+from rs_onboard.nodes import names
+from rs_onboard.nodes.exchange import Outlet, Writer
+from rs_onboard.nodes.frame_source import Arrival, FrameSource
+from rs_onboard.nodes.lifecycle import PerceptionNode
+from rs_onboard.nodes.locations import model_folder
+from rs_onboard.nodes.result_messages import scale_message
+from rs_onboard.nodes.settings import TilerSettings
+from rs_onboard.nodes.start import run_node
+from rs_onboard.nodes.tile_messages import layout_message, tiles_message
+from rs_onboard.perception.task import plan_for
+from rs_onboard.perception.tiler import CutTiles, Tiler
+from rs_onboard.perception.worker import Counts, Worker
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from rs_onboard.inference.card import TaskName
+    from rs_onboard.nodes.exchange import Exchange
+    from rs_onboard.perception.frame import Frame
+    from rs_onboard.perception.tiles import TilePlan
+
+
+class TilerNode(PerceptionNode):
+    """Cuts every frame into the tiles each task wants."""
+
+    settings_type = TilerSettings
+    settings: TilerSettings
+
+    def __init__(self, exchange: Exchange | None = None, **arguments: Any) -> None:
+        super().__init__('tiler', exchange, **arguments)
+        self._worker: Worker[Arrival] = Worker(
+            'tiler', self._work, on_error=lambda exc: self.complain(f'frame lost: {exc!r}')
+        )
+        self._outlets: dict[TaskName, Outlet[CutTiles]] = {}
+        self._frames: Outlet[Frame] | None = None
+
+    def setup(self) -> None:
+        """Read the model cards and lay out the plans."""
+        plans = {task: self._plan(task) for task in self._tasks()}
+        self._tiler = Tiler(plans)
+        self._source = FrameSource(self, self.settings, self._worker.mailbox.put)
+        self._frames = Outlet(self, self.exchange, names.FRAMES)
+        self._outlets = {task: self._outlet(task) for task in plans}
+
+    def start(self) -> None:
+        """Take frames."""
+        self._worker.start()
+        self._source.start()
+
+    def halt(self) -> None:
+        """Take no more frames."""
+        if self._frames is not None:
+            self._source.stop()
+        self._worker.stop()
+
+    def release(self) -> None:
+        """Destroy the publishers."""
+        for outlet in self._outlets.values():
+            outlet.close()
+        self._outlets = {}
+        self._frames = None
+
+    def counts(self) -> Counts:
+        """Return what became of the images."""
+        return self._worker.mailbox.counts()
+
+    def health(self) -> tuple[str, dict[str, str]]:
+        """Return the counters of image and pose sources."""
+        return '', self._source.values() if self._frames is not None else {}
+
+    def _tasks(self) -> list[TaskName]:
+        return [task for task in ('scene', 'segmentation') if task in self.settings.tasks]
+
+    def _plan(self, task: TaskName) -> TilePlan:
+        card = load_card(model_folder(getattr(self.settings, f'{task}_model')))
+        plan = plan_for(card, overlap=getattr(self.settings, f'{task}_overlap'))
+        return plan if self.settings.match_gsd else dataclasses.replace(plan, gsd_m=None)
+
+    def _outlet(self, task: TaskName) -> Outlet[CutTiles]:
+        return Outlet(
+            self,
+            self.exchange,
+            names.tiles(task),
+            (
+                Writer(names.tiles(task), Image, tiles_message),
+                Writer(names.layout(task), BoundingBox2DArray, layout_message),
+                Writer(
+                    names.report(names.tiles(task)),
+                    DiagnosticArray,
+                    lambda tiles: scale_message(tiles.header, task, tiles.scale),
+                ),
+            ),
+        )
+
+    def _work(self, arrival: Arrival) -> str | None:
+        frame = self._source.frame(arrival)
+        if isinstance(frame, str):
+            return frame
+        tiles = self._tiler.cut(frame)
+        assert self._frames is not None
+        self._frames.send(frame)
+        for task, outlet in self._outlets.items():
+            outlet.send(tiles[task])
+        return None
+
+
+def main() -> None:
+    """Run the tiler in a process of its own."""
+    run_node(TilerNode)

@@ -1,0 +1,106 @@
+# Copyright 2026 The rs_onboard authors
+# SPDX-License-Identifier: Apache-2.0
+"""Join what belongs to one stamp and arrives in pieces."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+P = TypeVar('P')
+
+# Frames whose pieces are awaited at once; more means that a piece never comes.
+MAX_PENDING = 32
+
+
+@dataclass(frozen=True)
+class Joined(Generic[P]):
+    """The pieces of a stamp.
+
+    Attributes:
+        stamp_ns: The stamp [ns].
+        parts: What arrived, by name.
+        missing: Names of what did not and will not.
+    """
+
+    stamp_ns: int
+    parts: Mapping[str, P]
+    missing: tuple[str, ...]
+
+
+@dataclass
+class _Pending(Generic[P]):
+    stamp_ns: int
+    since_s: float
+    parts: dict[str, P] = field(default_factory=dict)
+    missing: set[str] = field(default_factory=set)
+
+
+class StampJoin(Generic[P]):
+    """Joins pieces by stamp.
+
+    Every source sends its pieces in order, so a piece for one frame means that the same piece of
+    frames seen before will not come any more: no time-out is needed while the sources are alive.
+    May be called from several threads.
+
+    Args:
+        parts: Names of the pieces of a frame.
+    """
+
+    def __init__(self, parts: Sequence[str]) -> None:
+        self._names = tuple(parts)
+        self._pending: dict[int, _Pending[P]] = {}
+        self._lock = threading.Lock()
+
+    def add(self, stamp_ns: int, name: str, part: P) -> list[Joined[P]]:
+        """Add a piece; returns the frames that became complete or will not, oldest first."""
+        with self._lock:
+            entry = self._pending.get(stamp_ns)
+            if entry is None:
+                entry = self._pending[stamp_ns] = _Pending(stamp_ns, time.monotonic())
+            for earlier in self._pending.values():
+                if earlier is entry:
+                    break
+                if name not in earlier.parts:
+                    earlier.missing.add(name)
+            entry.parts[name] = part
+            if len(self._pending) > MAX_PENDING:
+                oldest = next(iter(self._pending.values()))
+                oldest.missing.update(set(self._names) - set(oldest.parts))
+            return self._collect()
+
+    def expire(self, timeout_s: float) -> list[Joined[P]]:
+        """Give up on pieces that were awaited for longer than a time [s]."""
+        with self._lock:
+            limit = time.monotonic() - timeout_s
+            for entry in self._pending.values():
+                if entry.since_s <= limit:
+                    entry.missing.update(set(self._names) - set(entry.parts))
+            return self._collect()
+
+    def pending(self) -> int:
+        """Return the number of frames that wait for a piece."""
+        with self._lock:
+            return len(self._pending)
+
+    def _collect(self) -> list[Joined[P]]:
+        done = [
+            entry
+            for entry in self._pending.values()
+            if all(name in entry.parts or name in entry.missing for name in self._names)
+        ]
+        for entry in done:
+            del self._pending[entry.stamp_ns]
+        return [
+            Joined(
+                entry.stamp_ns,
+                entry.parts,
+                tuple(name for name in self._names if name not in entry.parts),
+            )
+            for entry in done
+        ]

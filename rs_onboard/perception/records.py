@@ -1,0 +1,171 @@
+# Copyright 2026 The rs_onboard authors
+# SPDX-License-Identifier: Apache-2.0
+"""Results as plain records: one JSON object a frame, one GeoJSON feature a frame."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rs_onboard.geo.footprint import footprint
+from rs_onboard.geo.gsd import ground_scale
+from rs_onboard.perception.results import SceneResult, SegmentationResult
+from rs_onboard.perception.stitch import UNKNOWN_LABEL
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from rs_onboard.perception.results import FrameResults, TaskReport, TaskResult
+
+# Scene classes listed in a record.
+TOP_SCENES = 3
+
+# Ends a feature collection; each new feature overwrites it, so that the file is valid at all times.
+_TAIL = b'\n]}\n'
+
+
+def frame_record(results: FrameResults, *, timing: bool = True) -> dict[str, Any]:
+    """Return all results of a frame as plain values, for JSON.
+
+    Args:
+        results: The results.
+        timing: Whether to include durations, which differ from run to run.
+    """
+    header = results.header
+    record: dict[str, Any] = {
+        'stamp_ns': header.stamp_ns,
+        'frame_id': header.frame_id,
+        'height': header.height,
+        'width': header.width,
+        'pose': _pose(results),
+    }
+    if timing and results.latency_ms is not None:
+        record['latency_ms'] = round(results.latency_ms, 3)
+    for task, result in results.results.items():
+        record[task] = {**_report(result.report, timing=timing), **_content(result)}
+    return record
+
+
+def frame_feature(results: FrameResults) -> dict[str, Any]:
+    """Return a frame as a GeoJSON feature (RFC 7946, WGS 84) with its footprint on flat ground.
+
+    Without a full pose the geometry is null and `footprint_unknown` says why.
+    """
+    frame = results.frame
+    shape = footprint(frame.camera if frame else None, frame.pose if frame else None)
+    geometry = None
+    if shape.corners is not None:
+        # RFC 7946 wants rings counter-clockwise; image corners seen from above run clockwise.
+        ring = [[round(x, 8), round(y, 8)] for x, y in shape.corners[::-1]]
+        geometry = {'type': 'Polygon', 'coordinates': [[*ring, ring[0]]]}
+    properties = frame_record(results)
+    if shape.reason:
+        properties['footprint_unknown'] = shape.reason
+    return {'type': 'Feature', 'geometry': geometry, 'properties': properties}
+
+
+def class_shares(result: SegmentationResult) -> dict[str, float]:
+    """Return the share of the frame of every class that occurs, by name; `unknown` included."""
+    if not result.labels.size:
+        return {}
+    counts = np.bincount(result.labels.ravel(), minlength=UNKNOWN_LABEL + 1)
+    shares = {
+        name: round(float(counts[index]) / result.labels.size, 4)
+        for index, name in enumerate(result.classes)
+        if counts[index]
+    }
+    if counts[UNKNOWN_LABEL]:
+        shares['unknown'] = round(float(counts[UNKNOWN_LABEL]) / result.labels.size, 4)
+    return shares
+
+
+class ResultFiles:
+    """Writes `results.jsonl` and `results.geojson`; both are readable after every frame.
+
+    Raises:
+        OSError: The folder or a file cannot be written.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._lines = (folder / 'results.jsonl').open('wb')
+        self._features = (folder / 'results.geojson').open('wb')
+        self._features.write(b'{"type": "FeatureCollection", "features": [' + _TAIL)
+        self._features.flush()
+        self._empty = True
+
+    def write(self, results: FrameResults) -> None:
+        """Append a frame."""
+        self._lines.write(json.dumps(frame_record(results)).encode() + b'\n')
+        self._lines.flush()
+        feature = json.dumps(frame_feature(results)).encode()
+        self._features.seek(-len(_TAIL), os.SEEK_END)
+        self._features.write((b'\n' if self._empty else b',\n') + feature + _TAIL)
+        self._features.flush()
+        self._empty = False
+
+    def close(self) -> None:
+        """Close both files."""
+        self._lines.close()
+        self._features.close()
+
+
+def _pose(results: FrameResults) -> dict[str, Any]:
+    frame = results.frame
+    if frame is None:
+        return {'unknown': 'frame not at hand'}
+    if frame.pose is None:
+        return {'unknown': frame.pose_reason}
+    pose = frame.pose
+    scale = ground_scale(frame.camera, pose)
+    return {
+        'latitude_deg': pose.latitude_deg,
+        'longitude_deg': pose.longitude_deg,
+        'altitude_m': pose.altitude_m,
+        'height_m': pose.height_m,
+        'orientation_xyzw': pose.orientation,
+        'gsd_m': scale.gsd_m,
+    }
+
+
+def _report(report: TaskReport, *, timing: bool) -> dict[str, Any]:
+    record: dict[str, Any] = {'status': report.status}
+    if report.reason:
+        record['reason'] = report.reason
+    if report.model is not None:
+        model = report.model
+        record['model'] = {
+            'name': model.name,
+            'sha256': model.sha256,
+            'variant': model.variant,
+            'provider': model.provider,
+            'trained': model.trained,
+        }
+    if report.tiles is not None:
+        tiles = report.tiles
+        record['tiles'] = {
+            'count': tiles.count,
+            'height': tiles.height,
+            'width': tiles.width,
+            'scale': round(tiles.scale, 6),
+            'gsd_m': tiles.gsd_m,
+        }
+    if timing and report.latency_ms:
+        record['latency_ms'] = {name: round(ms, 3) for name, ms in report.latency_ms.items()}
+    return record
+
+
+def _content(result: TaskResult) -> dict[str, Any]:
+    if isinstance(result, SceneResult):
+        order = np.argsort(-result.probabilities, kind='stable')[:TOP_SCENES]
+        return {
+            'classes': [
+                {'name': result.classes[i], 'probability': round(float(result.probabilities[i]), 4)}
+                for i in order
+            ]
+        }
+    confidence = float(result.confidence.mean()) / 255.0 if result.confidence.size else None
+    return {'shares': class_shares(result), 'mean_confidence': confidence and round(confidence, 4)}
