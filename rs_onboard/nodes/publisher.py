@@ -24,13 +24,15 @@ from rs_onboard.nodes.locations import model_folder
 from rs_onboard.nodes.result_inlets import RESULT_INLETS, ResultInlet
 from rs_onboard.nodes.settings import PublisherSettings
 from rs_onboard.nodes.start import run_node
-from rs_onboard.perception.draw import draw_overlay
 from rs_onboard.perception.join import Joined, StampJoin
+from rs_onboard.perception.overlay import render_overlay
 from rs_onboard.perception.records import ResultFiles, frame_feature
 from rs_onboard.perception.results import RESULT_TYPES, FrameResults, TaskReport
 from rs_onboard.perception.worker import Counts, Worker
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from rs_onboard.inference.card import TaskName
     from rs_onboard.nodes.exchange import Exchange
     from rs_onboard.perception.frame import Frame, FrameHeader
@@ -178,9 +180,20 @@ class PublisherNode(PerceptionNode):
         ordered = {task: found[task] for task in self._cards}
         return FrameResults(header, frame, ordered, latency)
 
+    @staticmethod
+    def _image(results: FrameResults) -> NDArray[np.uint8]:
+        if results.frame is not None:
+            return results.frame.image
+        return np.zeros((results.header.height or 1, results.header.width or 1, 3), np.uint8)
+
     def _overlay(self, results: FrameResults) -> CompressedImage:
         settings = self.settings
-        picture = draw_overlay(results, max_width=settings.overlay_width)
+        picture = render_overlay(
+            results,
+            self._image(results),
+            max_width=settings.overlay_width,
+            age_ms=results.latency_ms,
+        )
         bgr = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
         quality = [cv2.IMWRITE_JPEG_QUALITY, settings.overlay_quality]
         _, data = cv2.imencode('.jpg', bgr, quality)

@@ -7,8 +7,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-import yaml
-
+from rs_onboard.geo.calibration import camera_from_file
 from rs_onboard.geo.camera import CameraModel
 from rs_onboard.geo.errors import CameraError
 from rs_onboard.replay.errors import CalibrationError
@@ -22,8 +21,6 @@ FILM_DIAGONAL_MM = math.hypot(36, 24)
 # Wider pictures are the middle rows of a sensor of four by three: video formats of small cameras.
 WIDEST_FULL_ASPECT = 1.55
 SENSOR_ASPECT = 4 / 3
-MAX_FILE_BYTES = 2**20
-COEFFICIENTS = {'plumb_bob': 5, 'rational_polynomial': 8, 'equidistant': 4}
 
 
 def camera_from_tag(
@@ -75,68 +72,25 @@ def camera_from_tag(
     )
 
 
-def camera_from_file(path: Path, width: int, height: int) -> CameraModel:
-    """Read a camera_info file as ROS's camera_calibration writes it, scaled to the image size.
+def camera_for_images(path: Path, width: int, height: int) -> CameraModel:
+    """Read a camera_info file and scale it to the image size.
 
     Args:
-        path: YAML file with image_width, image_height, camera_matrix, distortion_model and
-            distortion_coefficients.
+        path: YAML file as camera_calibration writes it, see `rs_onboard.geo.calibration`.
         width: Width of the images, pixels.
         height: Height of the images, pixels.
 
     Raises:
         CalibrationError: The file is malformed, or its aspect ratio is not that of the images.
     """
-    if (size := path.stat().st_size) > MAX_FILE_BYTES:
-        msg = f'{path}: {size} bytes; a camera_info file has at most {MAX_FILE_BYTES}.'
-        raise CalibrationError(msg)
     try:
-        document = yaml.safe_load(path.read_bytes())
-    except yaml.YAMLError as exc:
-        msg = f'{path}: not YAML ({exc}). Give a file that camera_calibration wrote.'
-        raise CalibrationError(msg) from None
-    if not isinstance(document, dict):
-        msg = f'{path}: found {type(document).__name__}; expected a mapping with image_width.'
-        raise CalibrationError(msg)
-    old_width, old_height = (
-        int(_numbers(path, document, x, 1)[0]) for x in ('image_width', 'image_height')
-    )
-    matrix = _numbers(path, document, 'camera_matrix', 9)
-    model = document.get('distortion_model', 'plumb_bob')
-    if model not in COEFFICIENTS:
-        msg = f'{path}: distortion_model is {model!r}; allowed: {", ".join(COEFFICIENTS)}.'
-        raise CalibrationError(msg)
-    try:
-        camera = CameraModel(
-            width=old_width,
-            height=old_height,
-            fx=matrix[0],
-            fy=matrix[4],
-            cx=matrix[2],
-            cy=matrix[5],
-            distortion_model=model,
-            distortion=_numbers(path, document, 'distortion_coefficients', COEFFICIENTS[model]),
-        )
+        camera = camera_from_file(path)
     except CameraError as exc:
-        msg = f'{path}: {exc}'
-        raise CalibrationError(msg) from None
-    if abs(old_width * height - old_height * width) > max(width, height) * 2:
+        raise CalibrationError(str(exc)) from None
+    if abs(camera.width * height - camera.height * width) > max(width, height) * 2:
         msg = (
-            f'{path}: is for {old_width}x{old_height} pixels, the images have {width}x{height}, '
-            'another aspect ratio. Calibrate in the mode of the images.'
+            f'{path}: is for {camera.width}x{camera.height} pixels, the images have '
+            f'{width}x{height}, another aspect ratio. Calibrate in the mode of the images.'
         )
         raise CalibrationError(msg)
     return camera.scaled_to(width, height)
-
-
-def _numbers(path: Path, document: dict[str, object], key: str, count: int) -> tuple[float, ...]:
-    """Return the numbers under a key, plain or as rows, cols and data."""
-    value = document.get(key)
-    if isinstance(value, dict):
-        value = value.get('data')
-    items = value if isinstance(value, list) else [value]
-    numbers = [float(x) for x in items if isinstance(x, (int, float)) and not isinstance(x, bool)]
-    if len(items) != count or len(numbers) != count:
-        msg = f'{path}: {key} is {value!r}; allowed: {count} numbers. Correct the file.'
-        raise CalibrationError(msg)
-    return tuple(numbers)

@@ -10,7 +10,7 @@ import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rs_onboard.replay.calibration import camera_from_file, camera_from_tag
+from rs_onboard.replay.calibration import camera_for_images, camera_from_tag
 from rs_onboard.replay.errors import BagError, CalibrationError, FlightImagesError
 from rs_onboard.replay.geotags import read_flight_images, read_image_bytes
 from rs_onboard.replay.interpolation import densify
@@ -175,7 +175,7 @@ def _camera(images: tuple[FlightImage, ...], options: FlightOptions) -> CameraMo
     """Derive the intrinsics from the first image, and refuse a zoom lens that moved."""
     first = images[0]
     if options.camera_file is not None:
-        return camera_from_file(options.camera_file, first.width, first.height)
+        return camera_for_images(options.camera_file, first.width, first.height)
     cameras = [
         camera_from_tag(x.tag, x.width, x.height, sensor_width_mm=options.sensor_width_mm)
         for x in images
