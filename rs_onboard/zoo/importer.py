@@ -13,7 +13,7 @@ import torch
 from rs_onboard.zoo.catalogue import NETWORKS, network
 from rs_onboard.zoo.checkpoint import CheckpointInfo, write_checkpoint
 from rs_onboard.zoo.errors import CheckpointError
-from rs_onboard.zoo.key_match import ImportReport, MisfitError, match
+from rs_onboard.zoo.key_match import ImportReport, MisfitError, fits, match
 from rs_onboard.zoo.state_dict import find_state_dict
 from rs_onboard.zoo.torch_file import read_torch_file
 
@@ -30,15 +30,6 @@ if TYPE_CHECKING:
 RELATED = 0.5
 
 
-def fitting_networks(views: Mapping[str, TensorView]) -> list[str]:
-    """Name the networks that a file fits completely."""
-    return [
-        name
-        for name, entry in NETWORKS.items()
-        if match(entry, views, classes=None, bands=None).complete
-    ]
-
-
 def require_fit(path: Path, views: Mapping[str, TensorView], report: ImportReport) -> None:
     """Refuse a file that fits the network in part only.
 
@@ -48,7 +39,7 @@ def require_fit(path: Path, views: Mapping[str, TensorView], report: ImportRepor
     if report.complete:
         return
     advice = []
-    if others := fitting_networks(views):
+    if others := [name for name, entry in NETWORKS.items() if fits(entry, views)]:
         advice.append(f'it fits {" and ".join(others)}: use --network {others[0]}')
     size = len(report.matched) + len(report.missing) + len(report.idle) + len(report.mismatched)
     if len(report.matched) >= RELATED * size:

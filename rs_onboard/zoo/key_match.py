@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 from rs_onboard.zoo.count import build_on_meta
@@ -97,10 +98,32 @@ class MisfitError(CheckpointError):
         self.report = report
 
 
+@cache
 def network_shapes(entry: NetworkEntry, *, classes: int, bands: int) -> Shapes:
     """List a network's entries with their shapes."""
     state = build_on_meta(entry, classes=classes, bands=bands).state_dict()
     return {key: tuple(value.shape) for key, value in state.items()}
+
+
+def default_counts(entry: NetworkEntry) -> dict[str, int]:
+    """Give the classes and bands of the published network."""
+    return {'classes': entry.default_classes, 'bands': entry.default_bands}
+
+
+def our_keys(entry: NetworkEntry, views: Mapping[str, TensorView]) -> dict[str, str | None]:
+    """Map a file's keys to ours, with the prefixes that fit most of them."""
+    rename = best_renaming(
+        list(views), entry.our_key, network_shapes(entry, **default_counts(entry))
+    )
+    return {key: entry.our_key(rename(key)) for key in views}
+
+
+def fits(entry: NetworkEntry, views: Mapping[str, TensorView]) -> bool:
+    """Tell whether every entry of a file finds its place in a network of the file's counts."""
+    by_name = compare(entry, our_keys(entry, views), views, **default_counts(entry))
+    if by_name.missing or by_name.unexpected:
+        return False
+    return match(entry, views, classes=None, bands=None).complete
 
 
 def count_in_file(low: Shapes, high: Shapes, count: int, file: Shapes) -> int | None:
@@ -142,12 +165,11 @@ def match(
     Raises:
         MisfitError: The file has another number of classes or bands.
     """
-    counts = {'classes': entry.default_classes, 'bands': entry.default_bands}
-    low = network_shapes(entry, **counts)
-    rename = best_renaming(list(views), entry.our_key, set(low))
-    ours = {key: entry.our_key(rename(key)) for key in views}
+    defaults = default_counts(entry)
+    low = network_shapes(entry, **defaults)
+    ours = our_keys(entry, views)
     file = {our: views[key].shape for key, our in ours.items() if our is not None}
-    defaults, wrong = dict(counts), ''
+    counts, wrong = dict(defaults), ''
     for axis, wanted in (('bands', bands), ('classes', classes)):
         high = network_shapes(entry, **{**defaults, axis: defaults[axis] + 1})
         found = count_in_file(low, high, defaults[axis], file)
@@ -157,7 +179,7 @@ def match(
                 f'the file has {found} {axis}, but {wanted} were asked for (--{axis}). Ask for '
                 f'{found} or leave the option out'
             )
-    report = compare(entry, ours, file, **counts)
+    report = compare(entry, ours, views, **counts)
     if wrong:
         raise MisfitError(wrong, report)
     return report
@@ -166,7 +188,7 @@ def match(
 def compare(
     entry: NetworkEntry,
     ours: Mapping[str, str | None],
-    file: Shapes,
+    views: Mapping[str, TensorView],
     *,
     classes: int,
     bands: int,
@@ -183,7 +205,7 @@ def compare(
             unexpected.append(key)
         else:
             del absent[our]
-            pair = Reshaped(our, file[our], shapes[our])
+            pair = Reshaped(our, views[key].shape, shapes[our])
             if without_ones(pair.theirs) != without_ones(pair.ours):
                 mismatched.append(pair)
                 continue

@@ -4,13 +4,14 @@
 
 from __future__ import annotations
 
+from itertools import permutations
 from typing import TYPE_CHECKING
 
 from rs_onboard.zoo.errors import CheckpointError
 from rs_onboard.zoo.pickle_names import Record, TensorView
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
 # Where training programs put the weights, in the order in which the authors' loaders look.
 WRAPPERS = ('state_dict', 'model', 'model_state_dict', 'network')
@@ -104,25 +105,21 @@ def strip(key: str, prefixes: tuple[str, ...]) -> str:
     return key
 
 
-def prefix_chains() -> list[tuple[tuple[str, ...], str]]:
+def prefix_chains(keys: list[str]) -> list[tuple[tuple[str, ...], str]]:
     """List what may be removed from keys and what put before them, the simplest first."""
-    removed = [
-        (),
-        *((prefix,) for prefix in PREFIXES),
-        *((first, second) for first in PREFIXES for second in PREFIXES if first != second),
-    ]
+    there = [prefix for prefix in PREFIXES if any(prefix in key for key in keys)]
+    removed = [(), *((prefix,) for prefix in there), *permutations(there, 2)]
     return [(chain, part) for part in PART_PREFIXES for chain in removed]
 
 
 def best_renaming(
-    keys: list[str], our_key: Callable[[str], str | None], ours: set[str]
+    keys: list[str], our_key: Callable[[str], str | None], ours: Collection[str]
 ) -> Callable[[str], str]:
     """Choose the prefixes with which most keys of a file are keys of the network."""
-    chains = prefix_chains()
 
-    def fitting(index: int) -> int:
-        chain, part = chains[index]
+    def fitting(renaming: tuple[tuple[str, ...], str]) -> int:
+        chain, part = renaming
         return sum(our_key(part + strip(key, chain)) in ours for key in keys)
 
-    chain, part = chains[max(range(len(chains)), key=fitting)]
+    chain, part = max(prefix_chains(keys), key=fitting)
     return lambda key: part + strip(key, chain)
