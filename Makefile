@@ -9,7 +9,7 @@ VENV := .venv
 ARGS ?=
 # GROUND=1 installs torch and the ONNX tools too, whose tests are skipped otherwise.
 GROUND ?=
-SETUP_OPTIONS := $(if $(GROUND),--ground)
+SETUP_OPTIONS = $(if $(GROUND),--ground)
 
 .PHONY: help setup ground demo test test-ground lint bench clean
 
