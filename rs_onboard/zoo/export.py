@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from rs_onboard.zoo.network import NetworkEntry
 
 OPSET = 17
+# ONNX Runtime 1.16, the oldest supported, reads IR versions up to 9.
+IR_VERSION = 8
 INPUT = 'tiles'
 # Rounding in another order of operations: measured at most 2e-6 in the probabilities of trained
 # networks; a wrong resize or a frozen shape moves them by more than 1e-2.
@@ -141,6 +143,7 @@ def to_onnx(graph: DeployedGraph, *, bands: int, size: tuple[int, int]) -> onnx.
     domains = {entry.domain for entry in model.opset_import} - {'', 'ai.onnx'}
     if domains:
         raise ExportError(f'exported graph uses domains {sorted(domains)}; only ai.onnx may fly')
+    model.ir_version = IR_VERSION
     model.producer_name = 'rs_onboard'
     model.producer_version = ''
     model.doc_string = ''
