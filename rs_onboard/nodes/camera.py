@@ -99,13 +99,11 @@ class CameraNode(PerceptionNode):
             return None
         status = self._grabber.status()
         dropped = {'no_image': status.failures, 'error': status.callback_errors}
-        sent = status.frames - status.callback_errors
-        waiting = status.reads - status.failures - status.frames
         return Counts(
-            received=status.reads,
-            done=sent,
+            received=status.frames + status.failures,
+            done=status.frames - status.callback_errors,
             dropped={name: number for name, number in dropped.items() if number},
-            waiting=waiting,
+            waiting=0,
         )
 
     def health(self) -> tuple[str, dict[str, str]]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from rclpy.parameter import Parameter
 from rclpy.utilities import remove_ros_args
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from rs_onboard.nodes.parameters import Value
     from rs_onboard.nodes.task_node import TaskNode
 
+N = TypeVar('N', bound='PerceptionNode')
+
 TASK_NODES: Mapping[TaskName, type[TaskNode[Any]]] = {
     'scene': SceneNode,
     'segmentation': SegmentationNode,
@@ -36,7 +38,7 @@ TASK_NODES: Mapping[TaskName, type[TaskNode[Any]]] = {
 
 def make_nodes(
     *,
-    tasks: Sequence[str] = TASKS,
+    tasks: Sequence[str] | None = None,
     source: str = '',
     overrides: Mapping[str, Value] | None = None,
     **arguments: Any,
@@ -44,23 +46,35 @@ def make_nodes(
     """Make the nodes of a graph, senders before takers.
 
     Args:
-        tasks: Tasks to run.
-        source: Source of the camera node; empty leaves the node out.
+        tasks: Tasks to run; None takes those of the parameters.
+        source: Source of the camera node; empty takes that of the parameters, and without one
+            there is no camera node.
         overrides: Parameters for every node that has them.
         arguments: Passed to every node (namespace, ...).
     """
-    exchange = Exchange()
-    values: dict[str, Value] = {**(overrides or {}), 'tasks': list(tasks)}
+    values: dict[str, Value] = dict(overrides or {})
+    if tasks is not None:
+        values['tasks'] = list(tasks)
     if source:
         values['source'] = source
-    chosen: list[Callable[..., PerceptionNode]] = [
-        *([CameraNode] if source else []),
-        TilerNode,
-        *(TASK_NODES[task] for task in TASK_NODES if task in tasks),
-        PublisherNode,
-    ]
     parameters = [Parameter(name, value=value) for name, value in values.items()]
-    return [node(exchange, parameter_overrides=parameters, **arguments) for node in chosen]
+    exchange = Exchange()
+
+    def make(kind: Callable[..., N]) -> N:
+        return kind(exchange, parameter_overrides=parameters, **arguments)
+
+    camera = make(CameraNode)
+    nodes: list[PerceptionNode] = []
+    if camera.settings.source:
+        nodes.append(camera)
+    else:
+        camera.destroy_node()
+    tiler = make(TilerNode)
+    wanted = tiler.settings.tasks
+    nodes.append(tiler)
+    nodes += [make(node) for task, node in TASK_NODES.items() if task in wanted]
+    nodes.append(make(PublisherNode))
+    return nodes
 
 
 def main() -> None:
@@ -69,11 +83,10 @@ def main() -> None:
     parser.add_argument(
         '--tasks',
         type=lambda text: [task for task in text.split(',') if task],
-        default=list(TASKS),
-        help=f'comma-separated tasks of {", ".join(TASKS)} (default: all)',
+        help=f'comma-separated tasks of {", ".join(TASKS)}; default: those of the parameters',
     )
-    parser.add_argument('--source', default='', help='source of the camera node; empty: none')
+    parser.add_argument('--source', default='', help='source of the camera node; default: none')
     options = parser.parse_args(remove_ros_args(sys.argv)[1:])
-    if unknown := sorted(set(options.tasks) - set(TASKS)):
+    if unknown := sorted(set(options.tasks or ()) - set(TASKS)):
         parser.error(f'--tasks: found {", ".join(unknown)}; expected some of {", ".join(TASKS)}')
     run_nodes(lambda: make_nodes(tasks=options.tasks, source=options.source))

@@ -1,0 +1,103 @@
+# Copyright 2026 The rs_onboard authors
+# SPDX-License-Identifier: Apache-2.0
+"""Write the tiny model folders that the tests run: graphs whose outputs are known exactly.
+
+Run by hand where the `onnx` package is installed: `python test/data/models/make_models.py`.
+
+- `colour-scene`: probabilities are softmax of the mean red, green and blue / 16.
+- `colour-segmentation`: the label of a pixel is its strongest band, the confidence its value.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import yaml
+from onnx import TensorProto, checker, helper, numpy_helper
+
+HERE = Path(__file__).parent
+BANDS = ('red', 'green', 'blue')
+
+
+def scene_graph():
+    nodes = [
+        helper.make_node('Cast', ['tiles'], ['float'], to=TensorProto.FLOAT),
+        helper.make_node('ReduceMean', ['float'], ['mean'], axes=[1, 2], keepdims=0),
+        helper.make_node('Mul', ['mean', 'scale'], ['logits']),
+        helper.make_node('Softmax', ['logits'], ['probabilities'], axis=1),
+    ]
+    outputs = [helper.make_tensor_value_info('probabilities', TensorProto.FLOAT, ['N', 3])]
+    return nodes, outputs, [numpy_helper.from_array(np.float32(1 / 16), 'scale')]
+
+
+def segmentation_graph():
+    nodes = [
+        helper.make_node('Cast', ['tiles'], ['float'], to=TensorProto.FLOAT),
+        helper.make_node('ArgMax', ['float'], ['index'], axis=3, keepdims=0),
+        helper.make_node('Cast', ['index'], ['labels'], to=TensorProto.UINT8),
+        helper.make_node('ReduceMax', ['float'], ['strongest'], axes=[3], keepdims=0),
+        helper.make_node('Cast', ['strongest'], ['confidence'], to=TensorProto.UINT8),
+    ]
+    shape = ['N', 'H', 'W']
+    outputs = [
+        helper.make_tensor_value_info(name, TensorProto.UINT8, shape)
+        for name in ('labels', 'confidence')
+    ]
+    return nodes, outputs, []
+
+
+def write(name, task, graph, *, gsd_m, side):
+    nodes, outputs, constants = graph
+    tiles = helper.make_tensor_value_info('tiles', TensorProto.UINT8, ['N', 'H', 'W', 3])
+    model = helper.make_model(
+        helper.make_graph(nodes, name, [tiles], outputs, constants),
+        opset_imports=[helper.make_opsetid('', 17)],
+        ir_version=8,
+    )
+    checker.check_model(model)
+    folder = HERE / name
+    folder.mkdir(exist_ok=True)
+    data = model.SerializeToString()
+    (folder / 'fp32.onnx').write_bytes(data)
+    card = {
+        'card': 1,
+        'name': name,
+        'task': task,
+        'network': 'colour',
+        'summary': 'Test model with exactly known outputs.',
+        'trained': True,
+        'input': {
+            'bands': list(BANDS),
+            'height': side,
+            'width': side,
+            'multiple': 16,
+            'minimum': 16,
+            'dynamic': True,
+        },
+        'gsd': {'trained_m': gsd_m, 'low_m': gsd_m / 2, 'high_m': gsd_m * 2},
+        'classes': [
+            {'name': band, 'color': [255 * (band == other) for other in BANDS]} for band in BANDS
+        ],
+        'weights': {
+            'origin': 'Written by test/data/models/make_models.py; no training.',
+            'licence': 'Apache-2.0',
+            'data': [{'name': 'none', 'licence': 'none', 'origin': 'none'}],
+        },
+        'variants': {
+            'fp32': {
+                'file': 'fp32.onnx',
+                'sha256': hashlib.sha256(data).hexdigest(),
+                'bytes': len(data),
+            }
+        },
+        'evaluation': 'Exact by construction.',
+        'limits': ['Knows colours only.'],
+    }
+    (folder / 'card.yaml').write_text(yaml.safe_dump(card, sort_keys=False), encoding='utf-8')
+
+
+if __name__ == '__main__':
+    write('colour-scene', 'scene', scene_graph(), gsd_m=0.3, side=128)
+    write('colour-segmentation', 'segmentation', segmentation_graph(), gsd_m=0.3, side=128)
