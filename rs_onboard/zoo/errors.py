@@ -23,7 +23,8 @@ class TorchMissingError(ImportError):
     def __init__(self) -> None:
         super().__init__(
             'the zoo (networks, training, export) needs torch, which is not installed here; it is '
-            'ground equipment and flight does without it. Install it with: pip install torch onnx'
+            'ground equipment and flight does without it. Install it with: '
+            'pip install torch onnx safetensors'
         )
 
 

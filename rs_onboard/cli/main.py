@@ -1,0 +1,51 @@
+# Copyright 2026 The rs_onboard authors
+# SPDX-License-Identifier: Apache-2.0
+"""The `rs_onboard` command."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING
+
+from rs_onboard import __version__
+from rs_onboard.cli import bag, zoo
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+# A module a subcommand, named like it, with add_parser(subparsers) and run(args) -> exit status.
+COMMANDS = (bag, zoo)
+
+USER_ERROR = 2
+INTERRUPTED = 130
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Describe all subcommands."""
+    parser = argparse.ArgumentParser(
+        prog='rs_onboard', description='Onboard perception for aerial images.'
+    )
+    parser.add_argument('--version', action='version', version=f'rs_onboard {__version__}')
+    subparsers = parser.add_subparsers(dest='command', required=True, metavar='COMMAND')
+    for command in COMMANDS:
+        command.add_parser(subparsers)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a subcommand; return the exit status, 2 for an error the user can mend."""
+    args = build_parser().parse_args(argv)
+    by_name = {module.__name__.rpartition('.')[2]: module for module in COMMANDS}
+    try:
+        return int(by_name[args.command].run(args))
+    except (OSError, ValueError, ImportError) as exc:
+        # Every error of the package is a subclass of one of these, with a message for the user.
+        print('rs_onboard: error:', ' '.join(str(exc).split()), file=sys.stderr)
+        return USER_ERROR
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+if __name__ == '__main__':
+    sys.exit(main())
