@@ -182,16 +182,27 @@ def network_name(golden: GoldenFile, names: Mapping[str, NetworkEntry]) -> str:
     )
 
 
-def fitting_version(name: str, golden: GoldenFile, names: Mapping[str, NetworkEntry]) -> str:
-    """Prefer the network's first version (`_v1`) where the file lacks entries of the later one."""
+def has_every_entry(golden: GoldenFile, entry: NetworkEntry) -> bool:
+    """Tell whether the file has a value for every entry of a network."""
     from rs_onboard.zoo.count import build_on_meta  # noqa: PLC0415 - needs torch
 
-    entry, first = names[name], f'{name}_v1'
-    if first not in names:
-        return name
     network = build_on_meta(entry, classes=PROBE_CLASSES, bands=golden.inputs[0][1])
-    found = {entry.our_key(key) for key in golden.keys}
-    return name if found.issuperset(network.state_dict()) else first
+    return {entry.our_key(key) for key in golden.keys}.issuperset(network.state_dict())
+
+
+def fitting_entries(
+    name: str, golden: GoldenFile, names: Mapping[str, NetworkEntry]
+) -> list[NetworkEntry]:
+    """List the network and the backbone of a name as far as the file has their entries.
+
+    Where it has neither, those of the network's first version (`_v1`) are tried; where that fails
+    too, the network itself is listed.
+    """
+    for version in (name, f'{name}_v1'):
+        entries = [names[n] for n in (version, f'{version}_backbone') if n in names]
+        if fitting := [entry for entry in entries if has_every_entry(golden, entry)]:
+            return fitting
+    return [names[name]]
 
 
 def build_matching(entry: NetworkEntry, golden: GoldenFile) -> nn.Module:
@@ -303,9 +314,10 @@ def check_golden(path: Path | str) -> list[OutputCheck]:
     """Compare every output of a golden file with our network.
 
     The network is taken from the file's meta or name (`lwganet_l2_s320` is `lwganet_l2`); where the
-    catalogue has a backbone of that name, its outputs are compared too. Outputs named `binomial_*`
-    and `fixed_buffers_*` belong to the constant buffers as we keep them, the plain ones to drawn
-    buffers; a plain output is left out where our network has no buffer to put the drawn value in.
+    catalogue has a backbone of that name and the file its entries, it is compared too. Outputs
+    named `binomial_*` and `fixed_buffers_*` belong to the constant buffers as we keep them, the
+    plain ones to drawn buffers; a plain output is left out where our network has no buffer to put
+    the drawn value in.
 
     Raises:
         ZooError: The file cannot be read or belongs to no network of the zoo.
@@ -313,12 +325,12 @@ def check_golden(path: Path | str) -> list[OutputCheck]:
     from rs_onboard.zoo.catalogue import NETWORKS  # noqa: PLC0415 - needs torch
 
     golden = read_golden(Path(path))
-    name = fitting_version(network_name(golden, NETWORKS), golden, NETWORKS)
+    entries = fitting_entries(network_name(golden, NETWORKS), golden, NETWORKS)
     inputs = golden.draw_inputs()
     constant: dict[str, NDArray[np.float32]] = {}
     plain: dict[str, NDArray[np.float32]] = {}
     fixed_here = any(out.startswith(CONSTANT_PREFIXES) for out in golden.outputs)
-    for entry in (NETWORKS[n] for n in (name, f'{name}_backbone') if n in NETWORKS):
+    for entry in entries:
         network = build_matching(entry, golden).eval()
         drawn = load_drawn(network, entry, golden)
         constant |= run(network, inputs)
@@ -332,5 +344,5 @@ def check_golden(path: Path | str) -> list[OutputCheck]:
         prefix = next((p for p in CONSTANT_PREFIXES if output.startswith(p)), '')
         if prefix or plain:
             ours = find_output(output.removeprefix(prefix), constant if prefix else plain, expected)
-            checks.append(compare(name, output, ours, expected))
+            checks.append(compare(entries[0].name, output, ours, expected))
     return checks
