@@ -15,7 +15,7 @@ from rs_onboard.replay.errors import CalibrationError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from .geotag import Geotag
+    from rs_onboard.replay.geotag import Geotag
 
 FILM_DIAGONAL_MM = math.hypot(36, 24)
 # Wider pictures are the middle rows of a sensor of four by three: video formats of small cameras.

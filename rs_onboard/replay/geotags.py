@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from .track import Track
+    from rs_onboard.replay.track import Track
 
 JPEG_SUFFIXES = frozenset({'.jpg', '.jpeg'})
 # Four times the largest JPEG of today's 100-megapixel survey cameras.

@@ -233,6 +233,9 @@ class Bag:
                     types.update(parse_definition(connection.msgtype, connection.msgdef))
                 except UnknownTypeError as exc:
                     problems[connection.msgtype] = str(exc)
+        if self._ros1:
+            # ROS 1's header has a number (seq) in front that CDR has not; rosbags passes over it.
+            types.pop(HEADER, None)
         store = make_typestore(types)
         for connection in connections:
             name, kind = connection.topic, connection.msgtype
