@@ -56,7 +56,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         type=float,
         default=0.0,
         metavar='HZ',
-        help='also write poses guessed between the images, interpolated; default: %(default)g, none',
+        help='also write poses interpolated between the images, a guess; default: %(default)g',
     )
     make.add_argument(
         '--no-gimbal',
