@@ -39,3 +39,7 @@ class UnknownTypeError(BagError, LookupError):
 
 class CorruptBagError(BagError, EOFError):
     """A bag is truncated or damaged; everything readable before the damage has been yielded."""
+
+
+class RunError(ValueError):
+    """A flight cannot be run through the graph."""
