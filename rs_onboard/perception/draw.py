@@ -160,7 +160,7 @@ def outline_boxes(canvas: Image, scale: float, drawing: BoxDrawing, style: Style
     """Draw oriented boxes by their corners, on a dark line that shows them on any ground."""
     usable, quads = _quads(drawing, scale)
     fixed = np.rint(quads * (1 << SHIFT)).astype(np.int32)
-    thickness = max(1, round(style.px / 8))
+    thickness = max(2, round(style.px / 8))
     for index, quad in zip(usable, fixed, strict=True):
         cv2.polylines(canvas, [quad], True, DARK, thickness + 2, cv2.LINE_AA, SHIFT)
         colour = _rgb(drawing.colours[index])

@@ -196,7 +196,11 @@ def decode_image(
     )
     samples = np.frombuffer(flat, np.uint8).reshape(rows, step)[:, :row_bytes]
     samples.flags.writeable = False
-    return layout.decode(Samples(samples, width, bool(is_bigendian), mono16_range))
+    try:
+        return layout.decode(Samples(samples, width, bool(is_bigendian), mono16_range))
+    except cv2.error as exc:  # OpenCV 4.5 does so for an image of a single pixel
+        msg = f'{encoding} image {width}x{height}: OpenCV {cv2.__version__} refuses it: {exc.err}'
+        raise EncodingError(msg) from None
 
 
 def _check_layout(
@@ -266,22 +270,32 @@ def decode_compressed(
             f'are 1 to {max_pixels}; scale down before publishing'
         )
         raise EncodingError(msg)
+    try:
+        return _decode_file(raw, header, mono16_range, swap='compressed rgb' not in low)
+    except cv2.error as exc:
+        msg = (
+            f'{header.codec} image {header.width}x{header.height}: OpenCV {cv2.__version__} '
+            f'refuses it: {exc.err}'
+        )
+        raise EncodingError(msg) from None
+
+
+def _decode_file(
+    raw: bytes, header: ImageHeader, mono16_range: tuple[int, int] | None, *, swap: bool
+) -> Image:
+    """Decode what the header describes; swap red and blue of what OpenCV gives."""
     if header.bits == 16 and header.channels == 1 and mono16_range is not None:
         values = _imdecode(raw, header, cv2.IMREAD_ANYDEPTH)
         return _grey_to_rgb(_mono16_table(*mono16_range)[values])
     image = _imdecode(raw, header, cv2.IMREAD_COLOR)
-    if 'compressed rgb' not in low:
+    if swap:
         cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image)
     return image.astype(np.uint8, copy=False)
 
 
 def _imdecode(raw: bytes, header: ImageHeader, flag: int) -> NDArray[np.integer[Any]]:
     """Decode to what the flag asks for and believe the result only if it fits the header."""
-    try:
-        image = cv2.imdecode(np.frombuffer(raw, np.uint8), flag | cv2.IMREAD_IGNORE_ORIENTATION)
-    except cv2.error as exc:
-        msg = f'{header.codec} image {header.width}x{header.height}: not decoded: {exc.err}'
-        raise EncodingError(msg) from None
+    image = cv2.imdecode(np.frombuffer(raw, np.uint8), flag | cv2.IMREAD_IGNORE_ORIENTATION)
     if image is None or image.shape[:2] != (header.height, header.width):
         msg = (
             f'{header.codec} image {header.width}x{header.height}, {len(raw)} bytes: not decoded, '

@@ -10,7 +10,8 @@ Text is ASCII, as the strokes are; other characters become question marks.
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, NamedTuple
+import math
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import cv2
 import numpy as np
@@ -68,7 +69,7 @@ class Style(NamedTuple):
     @property
     def line_height(self) -> int:
         """Height of a line [px]."""
-        return round(self.px * LINE_HEIGHT)
+        return math.ceil(self.px * LINE_HEIGHT)
 
 
 @functools.lru_cache(maxsize=1024)
@@ -79,7 +80,7 @@ def text_mask(text: str, px: int, *, bold: bool = False) -> Image:
     stroke = max(1, round(size * (BOLD_STROKE if bold else STROKE)))
     plain = text.encode('ascii', 'replace').decode()
     (width, _), _ = cv2.getTextSize(plain, FONT, scale, stroke)
-    columns, rows = width // OVERSAMPLING + 1, round(px * LINE_HEIGHT)
+    columns, rows = width // OVERSAMPLING + 1, Style(px).line_height
     large = np.zeros((rows * OVERSAMPLING, columns * OVERSAMPLING), np.uint8)
     cv2.putText(large, plain, (0, round(size * BASELINE)), FONT, scale, 255, stroke, cv2.LINE_AA)
     mask = cv2.resize(large, (columns, rows), interpolation=cv2.INTER_AREA)
@@ -142,7 +143,7 @@ def blend(region: Image, cover: Image, colour: Image | tuple[int, int, int, int]
     """
     ink = cv2.merge([cover, cover, cover])
     ground = cv2.multiply(region, cv2.bitwise_not(ink), scale=1 / 255)
-    tint = cv2.multiply(ink, np.asarray(colour), scale=1 / 255)
+    tint = cv2.multiply(ink, cast('Image', colour), scale=1 / 255)
     region[...] = cv2.add(ground, tint)
 
 

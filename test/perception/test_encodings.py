@@ -262,6 +262,20 @@ def test_no_message_does_worse_than_an_encoding_error(encoding, big, data, true_
     assert image.sum() >= 0
 
 
+@pytest.mark.parametrize('encoding', sorted(LAYOUTS))
+def test_a_single_pixel_is_decoded_or_refused_on_every_opencv(encoding):
+    layout = LAYOUTS[encoding]
+    step = layout.bytes_per_pixel
+    try:
+        image = decode_image(
+            encoding=encoding, height=1, width=1, step=step, is_bigendian=False, data=bytes(step)
+        )
+    except EncodingError as exc:
+        assert '1x1' in str(exc)  # noqa: PT017  both ends are right, by version
+    else:
+        assert image.tolist() == [[[0, 0, 0]]]
+
+
 def test_encoded_images_are_what_went_in_also_from_a_slice(aerial):
     part = aerial[10:50, 20:61]
     packed = encode_rgb8(part)
