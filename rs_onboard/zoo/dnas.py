@@ -76,6 +76,7 @@ class GridNetwork(nn.Module):
         super().__init__()
         base = grid.base_channels
         self.grid = grid
+        self.sizes = size_rule(grid)
         self.stem0 = stem_block(bands, base // 2, 2)
         self.stem1 = stem_block(base // 2, base // 2, 1)
         self.stem2 = stem_block(base // 2, base, 2)
@@ -114,6 +115,8 @@ class GridNetwork(nn.Module):
 
     def named_outputs(self, x: Tensor) -> dict[str, Tensor]:
         """Compute `stem`, `concat` (the head's input) and `logits`."""
+        if not torch.jit.is_tracing():
+            self.sizes.check('dnas', *x.shape[2:])
         values = {STEM: self.stem2(self.stem1(self.stem0(x)))}
         for node, sources in self.plan:
             cells = self.cells[str(node[0])][str(node[1])]

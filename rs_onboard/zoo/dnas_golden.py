@@ -1,6 +1,6 @@
 # Copyright 2026 The rs_onboard authors
 # SPDX-License-Identifier: Apache-2.0
-"""Check the golden files of the DNAS search networks and decoders."""
+"""Check the golden files of DNAS search networks, decoders and encodings of one's own."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rs_onboard.zoo import dnas, dnas_decode
+from rs_onboard.zoo.dnas_encoding import read_encoding
 from rs_onboard.zoo.dnas_search import CellSearch, ConnectionSearch, PathSearch
 from rs_onboard.zoo.errors import ZooError
 from rs_onboard.zoo.golden import (
@@ -35,13 +36,16 @@ if TYPE_CHECKING:
 TRANSITION_TOLERANCE = 1e-6
 
 
-def search_builder(golden: GoldenFile) -> Builder:
-    """Choose the search network of a golden file by its architecture parameter and meta.
+def builder(golden: GoldenFile) -> Builder:
+    """Choose the network of a golden file by its architecture parameter and meta.
 
     Raises:
         ZooError: The meta lacks the architecture.
     """
     try:
+        if not {'alphas', 'betas'} & set(golden.keys):
+            encoding = read_encoding(golden.path.with_name(golden.meta['encoding']))
+            return partial(dnas.build_dnas, encoding)
         base = int(golden.meta['base_channels'])
         if 'alphas' in golden.keys:
             edges = [((a, b), (i, j)) for (a, b), (i, j) in golden.meta['connections']]
@@ -52,20 +56,21 @@ def search_builder(golden: GoldenFile) -> Builder:
         return partial(PathSearch, golden.keys['betas'][0], base_channels=base)
     except (KeyError, TypeError, ValueError) as exc:
         raise ZooError(
-            f'{golden.path}: not the golden file of a DNAS search network ({exc!r}); expected '
-            'betas or alphas among its keys, and base_channels, connections and core_path in meta'
+            f'{golden.path}: not the golden file of a DNAS network ({exc!r}); expected betas or '
+            'alphas among its keys and base_channels, connections and core_path in meta, or the '
+            'name of an encoding beside the file in meta'
         ) from exc
 
 
-def check_search(path: Path) -> list[OutputCheck]:
-    """Compare every output of a search network's golden file with ours.
+def check_network(path: Path) -> list[OutputCheck]:
+    """Compare every output of a golden file with ours: a search network or any encoding's.
 
     Raises:
         ZooError: The file cannot be read or is of another network.
     """
     golden = read_golden(path)
     name = str(golden.meta.get('model', path.stem))
-    entry = replace(dnas.NETWORKS['dnas_l12'], name=name, build=search_builder(golden))
+    entry = replace(dnas.NETWORKS['dnas_l12'], name=name, build=builder(golden))
     network = build_matching(entry, golden)
     load_drawn(network, entry, golden)
     ours = run(network.eval(), golden.draw_inputs())
@@ -99,13 +104,13 @@ def check_decode(path: Path) -> list[OutputCheck]:
     try:
         with np.load(path, allow_pickle=False) as npz:
             meta = json.loads(str(npz['meta']))
-            for index, case in enumerate(meta['cases']):
+            for index in range(len(meta['cases'])):
                 prefix = f'{index}_'
                 names = [n for n in npz.files if n.startswith(prefix)]
                 arrays = {name.removeprefix(prefix): npz[name] for name in names}
                 for output, ours in decode(int(meta['stage']), arrays).items():
                     checks.append(
-                        compare_decoded(path.stem, f'{case} {output}', ours, arrays[output])
+                        compare_decoded(path.stem, f'case {index} {output}', ours, arrays[output])
                     )
     except (KeyError, ValueError, EOFError) as exc:
         raise ZooError(f'{path}: not the golden file of a DNAS decoder ({exc!r})') from exc

@@ -293,6 +293,8 @@ class LSNet(nn.Module):
 
         The thin diffFPN has two maps; as in the authors' program its last one also stands third.
         """
+        if not torch.jit.is_tracing():
+            SIZES.check('lsnet', *before.shape[2:])
         batch = before.shape[0]
         # One pass over both dates: in training their batch statistics are common.
         maps = self.backbone(torch.cat((before, after)))
