@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 CaptureState = Literal['stopped', 'opening', 'streaming', 'frozen', 'stalled', 'reopening', 'ended']
 
-# Samples a side of the grid that is hashed: 0.02 ms for 12 megapixels, and sensor noise alone
+# Samples a side of the grid that is hashed: 0.03 ms at any image size, and sensor noise alone
 # changes some of 2304 samples from frame to frame.
 HASH_GRID = 48
 

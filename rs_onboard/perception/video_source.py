@@ -129,14 +129,20 @@ class Device(CaptureSource):
 
 
 class Stream(CaptureSource):
-    """An RTSP, HTTP, UDP or TCP stream."""
+    """An RTSP, HTTP, UDP or TCP stream.
+
+    FFmpeg's own options (transport, buffering) are taken from OpenCV's environment variable
+    OPENCV_FFMPEG_CAPTURE_OPTIONS, for example `rtsp_transport;udp|fflags;nobuffer`.
+    """
 
     def __init__(self, target: str, options: SourceOptions) -> None:
         super().__init__(target, options)
         self.name = without_password(target)
 
     def _connect(self) -> cv2.VideoCapture:
-        capture = cv2.VideoCapture(self._target, cv2.CAP_FFMPEG, self._timeouts())
+        has_ffmpeg = cv2.videoio_registry.hasBackend(cv2.CAP_FFMPEG)
+        backend = cv2.CAP_FFMPEG if has_ffmpeg else cv2.CAP_ANY
+        capture = cv2.VideoCapture(self._target, backend, self._timeouts())
         if not capture.isOpened():
             raise SourceError(
                 f'{self.name}: no video within {self._options.timeout_s:g} s; check address, port, '

@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 
 from rs_onboard.perception import video_source
+from rs_onboard.perception.capture import Grabber
 from rs_onboard.perception.errors import SourceError
 from rs_onboard.perception.source import End, Failure, Shot, SourceOptions
 from rs_onboard.perception.source_uri import open_source, source_kind
@@ -318,3 +319,37 @@ def test_source_vanishing_while_it_loops_is_a_source_error(video):
     shutil.move(video, video.with_suffix('.gone'))
     with pytest.raises(SourceError, match=r'flight\.avi'):
         source.read()
+
+
+def test_a_video_runs_through_the_capture_thread(video):
+    colours = []
+    grabber = Grabber(
+        open_source(str(video), SourceOptions(rate_hz=math.inf)),
+        lambda image, _stamp_ns: colours.append(colour(Shot(image))),
+    )
+    grabber.start()
+    give_up = time.monotonic() + 10
+    while grabber.status().state != 'ended' and time.monotonic() < give_up:
+        time.sleep(0.005)
+    assert colours == COLOURS
+    assert grabber.status().reason.endswith('end after 4 of 4 images')
+    assert grabber.stop()
+
+
+@pytest.mark.parametrize(
+    ('url', 'shown'),
+    [
+        ('rtsp://10.0.0.2/main', 'rtsp://10.0.0.2/main'),
+        ('rtsp://me:p@ss@10.0.0.2:8554/main?x=1', 'rtsp://***@10.0.0.2:8554/main?x=1'),
+        ('rtsp://me:secret@[bad/main', 'rtsp://...'),
+    ],
+)
+def test_passwords_do_not_reach_messages(url, shown):
+    assert video_source.without_password(url) == shown
+
+
+def test_folder_that_vanished_is_a_source_error(folder):
+    source = open_source(str(folder))
+    shutil.rmtree(folder)
+    with pytest.raises(SourceError, match='the folder cannot be read: No such file'):
+        source.open()
