@@ -156,25 +156,26 @@ class A2Net(nn.Module):
         self.fusion = nn.ModuleList(TemporalFusion() for _ in range(4))
         self.decoder = Decoder()
 
-    def aggregate(self, images: Tensor) -> list[Tensor]:
-        """Compute (N, 64, H, W) maps at strides 4 to 32 of one date."""
-        levels = (None, *self.backbone(images), None)
-        return [join(*levels[i : i + 3]) for i, join in enumerate(self.aggregation)]
+    def aggregate(self, before: Tensor, after: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        """Compute both dates' maps (N, 64, H_i, W_i) at strides 4, 8, 16 and 32."""
+        if not torch.jit.is_tracing():
+            SIZES.check('a2net', *before.shape[2:])
+        levels = (None, *self.backbone(torch.cat((before, after))), None)
+        dates = [join(*levels[i : i + 3]) for i, join in enumerate(self.aggregation)]
+        first = before.shape[0]
+        return [x[:first] for x in dates], [x[first:] for x in dates]
 
     def change_logits(self, before: Tensor, after: Tensor) -> list[Tensor]:
         """Compute the authors' four change logits (N, 1, H, W) at full size, the best first.
 
         The later ones are side outputs for training.
         """
-        if not torch.jit.is_tracing():
-            SIZES.check('a2net', *before.shape[2:])
-        fused = self.fuse(self.aggregate(before), self.aggregate(after))
-        return self.full_size(self.decoder(fused))
+        return self.full_size(self.decoder(self.fuse(*self.aggregate(before, after))))
 
-    def fuse(self, before: Sequence[Tensor], after: Sequence[Tensor]) -> list[Tensor]:
+    def fuse(self, first: Sequence[Tensor], second: Sequence[Tensor]) -> list[Tensor]:
         """Compute the change maps of the four levels."""
-        levels = zip(self.fusion, before, after, strict=True)
-        return [fusion((first - second).abs()) for fusion, first, second in levels]
+        levels = zip(self.fusion, first, second, strict=True)
+        return [fusion((a - b).abs()) for fusion, a, b in levels]
 
     @staticmethod
     def full_size(logits: Sequence[Tensor]) -> list[Tensor]:
@@ -188,8 +189,8 @@ class A2Net(nn.Module):
 
     def named_outputs(self, before: Tensor, after: Tensor) -> dict[str, Tensor]:
         """Show every step, each with the stride's exponent in its name, and the masks."""
-        first = self.aggregate(before)
-        fused = self.fuse(first, self.aggregate(after))
+        first, second = self.aggregate(before, after)
+        fused = self.fuse(first, second)
         logits = self.decoder(fused)
         named = {}
         for i, mask in enumerate(self.full_size(logits)):

@@ -101,7 +101,9 @@ class CLAFA(nn.Module):
         """Compute both dates' maps (N, 128, H_i, W_i) at strides 4, 8, 16 and 32."""
         if not torch.jit.is_tracing():
             SIZES.check('clafa', *before.shape[2:])
-        return self.pyramid(self.backbone(before)), self.pyramid(self.backbone(after))
+        dates = self.pyramid(self.backbone(torch.cat((before, after))))
+        first = before.shape[0]
+        return [x[:first] for x in dates], [x[first:] for x in dates]
 
     def fuse(self, first: Sequence[Tensor], second: Sequence[Tensor]) -> list[Tensor]:
         """Compute the change maps of the four levels, every coarser one handed down."""

@@ -45,14 +45,11 @@ def sample(x: Tensor, columns: Tensor, rows: Tensor) -> Tensor:
 
 def neighbours(x: Tensor, kernel: int, dilation: int = 1) -> list[Tensor]:
     """Shift (N, C, H, W) to each tap of a kernel, row-major, zero outside: kernel^2 such maps."""
-    height, width = x.shape[2:]
     reach = dilation * (kernel // 2)
     padded = functional.pad(x, (reach, reach, reach, reach))
-    return [
-        padded[:, :, row : row + height, column : column + width]
-        for row in range(0, dilation * kernel, dilation)
-        for column in range(0, dilation * kernel, dilation)
-    ]
+    # Ends counted from the far side are constants: the exported slices need no shape arithmetic.
+    spans = [slice(start, start - 2 * reach or None) for start in range(0, 2 * reach + 1, dilation)]
+    return [padded[:, :, rows, columns] for rows in spans for columns in spans]
 
 
 def window_weights(length: int, windows: int, like: Tensor) -> Tensor:

@@ -260,21 +260,28 @@ class UNetFormer(nn.Module):
         self.backbone = backbone
         self.decoder = Decoder(backbone.channels, classes)
 
+    def levels(self, images: Tensor) -> Sequence[Tensor]:
+        """Compute the backbone's four maps."""
+        if not torch.jit.is_tracing():
+            SIZES.check('unetformer', *images.shape[2:])
+        levels: Sequence[Tensor] = self.backbone(images)
+        return levels
+
     def forward(self, images: Tensor) -> Tensor:
         """Classify every pixel."""
-        steps = self.decoder.steps(self.backbone(images))
+        steps = self.decoder.steps(self.levels(images))
         return self.full_size(self.decoder.segmentation_head(steps[-1]), images)
 
     def forward_with_auxiliary(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Compute the logits and, for a second loss term, the auxiliary ones, both at full size."""
-        b4, b3, b2, p1 = self.decoder.steps(self.backbone(images))
+        b4, b3, b2, p1 = self.decoder.steps(self.levels(images))
         logits = self.decoder.segmentation_head(p1)
         auxiliary = self.decoder.auxiliary(b4, b3, b2)
         return self.full_size(logits, images), self.full_size(auxiliary, images)
 
     def named_outputs(self, images: Tensor) -> dict[str, Tensor]:
         """Show backbone levels (`feat0`..), decoder steps and logits."""
-        levels = self.backbone(images)
+        levels = self.levels(images)
         steps = self.decoder.steps(levels)
         named = {f'feat{i}': level for i, level in enumerate(levels)}
         names = ('decoder_b4', 'decoder_b3', 'decoder_b2', 'decoder_p1')
@@ -285,8 +292,6 @@ class UNetFormer(nn.Module):
     @staticmethod
     def full_size(logits: Tensor, images: Tensor) -> Tensor:
         """Resize `logits` to the size of `images`."""
-        if not torch.jit.is_tracing():
-            SIZES.check('unetformer', *images.shape[2:])
         size = (images.shape[2], images.shape[3])
         return functional.interpolate(logits, size=size, mode='bilinear', align_corners=False)
 
