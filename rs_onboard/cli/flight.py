@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import rclpy
 from rclpy.parameter import Parameter
 from rclpy.serialization import deserialize_message
+from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import CompressedImage
 
 from rs_onboard.inference.card import load_card
@@ -23,7 +24,8 @@ from rs_onboard.nodes.image_messages import stamp_to_ns
 from rs_onboard.nodes.locations import model_folder
 from rs_onboard.nodes.playback import PlaybackNode, TapNode, result_topics
 from rs_onboard.nodes.process import make_nodes
-from rs_onboard.nodes.start import bring_up, shut_down, spin
+from rs_onboard.nodes.start import bring_up, shut_down, spin, stop_on_signals
+from rs_onboard.nodes.task_node import TaskNode
 from rs_onboard.replay.errors import RunError
 from rs_onboard.replay.player import Player, PlayOptions
 from rs_onboard.replay.reader import Bag, BagMessage
@@ -36,6 +38,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from rclpy.node import Node
+
+    from rs_onboard.inference.card import ModelCard, TaskName
     from rs_onboard.nodes.lifecycle import PerceptionNode
     from rs_onboard.perception.results import FrameResults
 
@@ -78,7 +83,7 @@ class Flight:
 
     def __init__(self, options: FlightOptions) -> None:
         self.options = options
-        self._stop = threading.Event()
+        self._stop = stop_on_signals()
         self._arrived = threading.Condition()
         self._stamps: set[int] = set()
         self._sent = 0
@@ -92,7 +97,7 @@ class Flight:
         options = self.options
         with Bag(options.bag) as bag:
             prepare_folder(options.out)
-            rclpy.init()
+            rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
             try:
                 started = time.monotonic()
                 cards = self._fly(bag)
@@ -116,13 +121,13 @@ class Flight:
             print(f'  {options.out / name}')
         return 0 if summary.records else 1
 
-    def _fly(self, bag: Bag) -> dict[str, Any]:
+    def _fly(self, bag: Bag) -> dict[TaskName, ModelCard]:
         nodes = make_nodes(overrides=self._overrides(bag.topics_of(IMAGE_TYPES)))
         playback = PlaybackNode()
         sim_time = [Parameter('use_sim_time', value=True)]
-        tasks = [node.get_name() for node in nodes if node.get_name() in {'scene', 'segmentation'}]
+        tasks = [node.task_name for node in nodes if isinstance(node, TaskNode)]
         tap = TapNode(result_topics(tasks), self._record, parameter_overrides=sim_time)
-        everyone = [*nodes, playback, tap]
+        everyone: list[Node] = [*nodes, playback, tap]
         with BagWriter(self.options.out / 'results', compressed=True) as self._writer:
             try:
                 if not bring_up(nodes):
@@ -139,10 +144,9 @@ class Flight:
             finally:
                 self._counts = [node_counts(node) for node in nodes]
                 cards = {
-                    task: load_card(model_folder(node.settings.model))
+                    node.task_name: load_card(model_folder(node.settings.model))
                     for node in nodes
-                    for task in tasks
-                    if node.get_name() == task
+                    if isinstance(node, TaskNode)
                 }
                 shut_down(nodes)
                 playback.destroy_node()

@@ -15,7 +15,7 @@ from rs_onboard.nodes.exchange import LATCHED_QOS
 from rs_onboard.nodes.image_messages import ns_to_stamp
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 # Deep enough for the poses between two images of a slow camera.
 PLAYBACK_QOS = QoSProfile(
@@ -115,7 +115,7 @@ class TapNode(Node):
         return call
 
 
-def result_topics(tasks: list[str]) -> list[TopicType]:
+def result_topics(tasks: Sequence[str]) -> list[TopicType]:
     """Return the topics the graph publishes results on."""
     by_task = {
         'scene': [

@@ -5,15 +5,17 @@
 from __future__ import annotations
 
 import signal
-import sys
+import threading
 from typing import TYPE_CHECKING, Any
 
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.signals import SignalHandlerOptions
 
 if TYPE_CHECKING:
-    import threading
     from collections.abc import Callable, Sequence
+
+    from rclpy.node import Node
 
     from rs_onboard.nodes.lifecycle import PerceptionNode
 
@@ -53,36 +55,63 @@ def shut_down(nodes: Sequence[PerceptionNode]) -> None:
         node.destroy_node()
 
 
-def spin(nodes: Sequence[PerceptionNode], *, until: threading.Event | None = None) -> None:
-    """Serve nodes until the context ends or an event is set."""
+def spin(nodes: Sequence[Node], *, until: threading.Event) -> None:
+    """Serve nodes until an event is set or the context ends."""
     executor = make_executor()
     for node in nodes:
         executor.add_node(node)
     try:
-        while rclpy.ok() and not (until is not None and until.is_set()):
+        while rclpy.ok() and not until.is_set():
             executor.spin_once(timeout_sec=0.2)
-    except (KeyboardInterrupt, ExternalShutdownException):
+    except ExternalShutdownException:
         pass
     finally:
         executor.shutdown()
 
 
+def stop_on_signals() -> threading.Event:
+    """Return an event that SIGINT and SIGTERM set.
+
+    rclpy's own handlers end the context at once, and nodes can then no longer be shut down in
+    order; start it with `SignalHandlerOptions.NO`.
+    """
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    return stop
+
+
 def run_node(node_type: Callable[[], PerceptionNode]) -> None:
-    """Run one node until it is told to end; the exit code says whether it ever became active."""
+    """Run one node until it is told to end."""
     run_nodes(lambda: [node_type()])
 
 
-def run_nodes(make: Callable[[], Sequence[PerceptionNode]]) -> None:
-    """Run nodes in this process until it is told to end."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    rclpy.init()
+def run_nodes(
+    make: Callable[[], Sequence[PerceptionNode]], *, arguments: Sequence[str] | None = None
+) -> int:
+    """Run nodes in this process until it is told to end.
+
+    A node that cannot start stays, unconfigured, so that its diagnostics say why and so that it
+    can be configured once the reason is gone.
+
+    Args:
+        make: Makes the nodes.
+        arguments: ROS arguments; None takes those of the command line.
+
+    Returns:
+        The exit status, 0.
+    """
+    stop = stop_on_signals()
+    rclpy.init(
+        args=None if arguments is None else ['rs_onboard', *arguments],
+        signal_handler_options=SignalHandlerOptions.NO,
+    )
     nodes: Sequence[PerceptionNode] = ()
     try:
         nodes = make()
         bring_up(nodes)
-        spin(nodes)
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
+        spin(nodes, until=stop)
     finally:
         shut_down(nodes)
         rclpy.try_shutdown()
+    return 0

@@ -73,7 +73,7 @@ class TaskNode(PerceptionNode, Generic[R]):
         self._task: Task[R] | None = None
         self._outlet: Outlet[R] | None = None
         self._labels: Any = None
-        self._subscriptions: list[Any] = []
+        self._inputs: list[Any] = []
         self._channel = self.resolve_topic_name(names.tiles(self.task_name))
         self._failed = ''
 
@@ -124,16 +124,16 @@ class TaskNode(PerceptionNode, Generic[R]):
             ('layout', BoundingBox2DArray, names.layout(self.task_name)),
             ('report', DiagnosticArray, names.report(names.tiles(self.task_name))),
         ):
-            self._subscriptions.append(
+            self._inputs.append(
                 self.create_subscription(kind, topic, self._part_callback(part), RESULT_QOS)
             )
 
     def halt(self) -> None:
         """Take no more tiles."""
         self.exchange.disconnect(self._channel, self._on_tiles)
-        for subscription in self._subscriptions:
+        for subscription in self._inputs:
             self.destroy_subscription(subscription)
-        self._subscriptions = []
+        self._inputs = []
         self._worker.stop()
 
     def release(self) -> None:

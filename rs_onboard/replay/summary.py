@@ -12,7 +12,7 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from rs_onboard.inference.card import ModelCard
+    from rs_onboard.inference.card import ModelCard, TaskName
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class RunSummary:
     records: Sequence[Mapping[str, Any]]
     pictures: Mapping[int, bytes]
     nodes: Sequence[NodeCounts]
-    cards: Mapping[str, ModelCard]
+    cards: Mapping[TaskName, ModelCard]
     wall_s: float
     sent: int
     notes: Sequence[str] = ()

@@ -1,0 +1,145 @@
+# Copyright 2026 The rs_onboard authors
+# SPDX-License-Identifier: Apache-2.0
+"""`rs_onboard run`: the graph of perception.launch.py where `ros2 launch` is not installed."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import argparse
+
+# Time that processes are given to end by themselves.
+END_S = 10.0
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command."""
+    parser = subparsers.add_parser(
+        'run',
+        help='start the perception graph',
+        description='Start the graph that perception.launch.py starts, from the same files.',
+    )
+    parser.add_argument('--params', type=Path, metavar='FILE', help='parameter file')
+    parser.add_argument(
+        '--composition',
+        choices=('process', 'nodes'),
+        default='process',
+        help='one process for all nodes, or one a node (default: %(default)s)',
+    )
+    parser.add_argument('--source', metavar='URI', help='source of the camera node')
+    parser.add_argument('--tasks', metavar='A,B', help='comma-separated tasks')
+    parser.add_argument('--image-topic', metavar='TOPIC', help='topic of the images')
+    parser.add_argument('--image-transport', choices=('raw', 'compressed'))
+    parser.add_argument('--namespace', default='', help='namespace of all nodes')
+    parser.add_argument('--use-sim-time', action='store_true', help='take the time from /clock')
+    parser.add_argument(
+        '--log-level', default='info', choices=('debug', 'info', 'warn', 'error', 'fatal')
+    )
+    parser.add_argument(
+        '--set',
+        action='append',
+        default=[],
+        metavar='NAME=VALUE',
+        help='a parameter, such as scene.variant=int8; may be repeated',
+    )
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the command until it is interrupted."""
+    from rs_onboard.cli.ros import parameter_overrides  # noqa: PLC0415  (needs ROS)
+    from rs_onboard.nodes.locations import share_directory  # noqa: PLC0415
+
+    named = {
+        'source': options.source,
+        'tasks': options.tasks and f'[{options.tasks}]',
+        'image_topic': options.image_topic,
+        'image_transport': options.image_transport,
+    }
+    assignments = [*options.set, *(f'{name}={value}' for name, value in named.items() if value)]
+    params = options.params or share_directory() / 'params' / 'perception.yaml'
+    values = parameter_overrides(params, [])
+    changes = parameter_overrides(None, assignments)
+    values |= changes
+    arguments = ros_arguments(options, params, changes)
+    if options.composition == 'process':
+        return run_process(arguments)
+    camera = ['camera'] if values.get('source') else []
+    return run_each([*camera, 'tiler', *values['tasks'], 'publisher'], arguments)
+
+
+def ros_arguments(options: argparse.Namespace, params: Path, changes: dict[str, Any]) -> list[str]:
+    """Return the command line that hands parameters to nodes."""
+    arguments = ['--ros-args', '--log-level', options.log_level, '--params-file', str(params)]
+    for name, value in changes.items():
+        arguments += ['-p', f'{name}:={parameter_text(value)}']
+    if options.use_sim_time:
+        arguments += ['-p', 'use_sim_time:=true']
+    if options.namespace:
+        arguments += ['-r', f'__ns:=/{options.namespace.strip("/")}']
+    return arguments
+
+
+def parameter_text(value: object) -> str:
+    """Write a value as `-p` reads it, which is YAML: a text of digits stays a text."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list):
+        return '[' + ', '.join(parameter_text(item) for item in value) + ']'
+    if isinstance(value, str):
+        return "'" + value.replace("'", "''") + "'"
+    return repr(value)
+
+
+def run_process(arguments: list[str]) -> int:
+    """Run all nodes in this process."""
+    from rs_onboard.nodes.process import make_nodes  # noqa: PLC0415  (needs ROS)
+    from rs_onboard.nodes.start import run_nodes  # noqa: PLC0415
+
+    return run_nodes(make_nodes, arguments=arguments)
+
+
+def run_each(names: list[str], arguments: list[str]) -> int:
+    """Run every node in a process of its own; they end together, or when interrupted."""
+    processes = {
+        # The command is our own interpreter and modules; parameters are checked before.
+        name: subprocess.Popen([sys.executable, '-m', 'rs_onboard.nodes', name, *arguments])  # noqa: S603
+        for name in names
+    }
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    status = 0
+    try:
+        while all(process.poll() is None for process in processes.values()):
+            time.sleep(0.1)
+        for name, process in processes.items():
+            if process.poll() is not None:
+                status = 1
+                print(
+                    f'rs_onboard: error: node {name} ended with status {process.returncode}; '
+                    'its last message says why. The others are stopped.',
+                    file=sys.stderr,
+                )
+    except (KeyboardInterrupt, SystemExit):
+        pass
+    finally:
+        end(processes)
+    return status
+
+
+def end(processes: dict[str, subprocess.Popen[bytes]]) -> None:
+    """Interrupt what still runs, and kill what does not end."""
+    for process in processes.values():
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+    limit = time.monotonic() + END_S
+    while time.monotonic() < limit and any(p.poll() is None for p in processes.values()):
+        time.sleep(0.05)
+    for process in processes.values():
+        if process.poll() is None:
+            process.kill()
