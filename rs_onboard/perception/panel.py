@@ -172,8 +172,8 @@ def class_shares(result: SegmentationResult) -> NDArray[np.float64]:
     """Share of the frame that each class covers, (C,) float64; what is unknown is missing."""
     if not result.labels.size:
         return np.zeros(len(result.classes))
-    counts = cv2.calcHist([result.labels], [0], None, [256], [0, 256])[: len(result.classes), 0]
-    return np.asarray(counts, np.float64) / result.labels.size
+    counts = cv2.calcHist([result.labels], [0], None, [256], [0, 256]).ravel()
+    return np.asarray(counts[: len(result.classes)], np.float64) / result.labels.size
 
 
 def _legend(result: SegmentationResult, metrics: Metrics, top: int) -> Iterator[Swatch]:
