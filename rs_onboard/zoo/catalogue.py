@@ -16,6 +16,7 @@ try:
         dnas,
         lsnet,
         lwganet,
+        oriented_rcnn,
         segghostnet,
         unetformer,
     )
@@ -36,6 +37,7 @@ NETWORKS: Mapping[str, NetworkEntry] = {
     **dnas.NETWORKS,
     **lsnet.NETWORKS,
     **lwganet.NETWORKS,
+    **oriented_rcnn.NETWORKS,
     **segghostnet.NETWORKS,
     **unetformer.NETWORKS,
 }

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 SPECIAL: dict[str, Callable[[Path], list[OutputCheck]]] = {
     'dnas_decode': check_decode,
     'dnas_': check_network,
+    'orcnn_ops': check_operators,
 }
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import string
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -280,34 +281,62 @@ def run(network: nn.Module, inputs: list[NDArray[np.float32]]) -> dict[str, NDAr
     return {name: tensor.numpy() for name, tensor in named.items()}
 
 
-def deviation(ours: NDArray[np.float32], golden: GoldenOutput) -> float:
-    """Compute max |ours - golden| / max(1, max |golden|) of arrays of the same shape."""
+def deviation(ours: NDArray[np.float32], golden: GoldenOutput, angle: int | None = None) -> float:
+    """Compute max |ours - golden| / max(1, max |golden|) of arrays of the same shape.
+
+    Args:
+        ours: Our array.
+        golden: Samples of theirs.
+        angle: Column of the last axis that holds angles of boxes, equal modulo half a turn.
+    """
     sample = np.ascontiguousarray(ours).ravel()[:: golden.step]
-    scale = max(1.0, float(np.abs(golden.sample).max()))
-    return float(np.abs(sample.astype(np.float64) - golden.sample).max() / scale)
+    scale = max(1.0, float(np.abs(golden.sample).max(initial=0.0)))
+    apart = np.abs(sample.astype(np.float64) - golden.sample)
+    if angle is not None:
+        column = np.arange(0, ours.size, golden.step) % ours.shape[-1]
+        apart = np.where(column == angle, np.minimum(apart, np.abs(apart - np.pi)), apart)
+    return float(apart.max(initial=0.0) / scale)
+
+
+def angle_of(name: str, angles: Mapping[str, int]) -> int | None:
+    """Look up the angle column of an output; outputs of several images are numbered."""
+    return angles.get(name.rstrip(string.digits))
 
 
 def find_output(
-    name: str, ours: Mapping[str, NDArray[np.float32]], golden: GoldenOutput
-) -> NDArray[np.float32] | None:
-    """Look up an output by its name, or by its values where a file has a name of its own."""
-    if name in ours:
-        return ours[name]
-    alike = [array for array in ours.values() if array.shape == golden.shape]
-    return min(alike, key=lambda array: deviation(array, golden), default=None)
+    name: str,
+    ours: Mapping[str, NDArray[np.float32]],
+    golden: GoldenOutput,
+    angles: Mapping[str, int],
+) -> str:
+    """Find our output of a golden name; by its values where a file has names of its own.
+
+    Returns:
+        The best fitting of our outputs of that shape, else the name itself.
+    """
+    alike = [key for key, array in ours.items() if array.shape == golden.shape]
+    return min(
+        alike,
+        key=lambda key: (deviation(ours[key], golden, angle_of(key, angles)), key != name),
+        default=name,
+    )
 
 
 def compare(
-    network: str, output: str, ours: NDArray[np.float32] | None, golden: GoldenOutput
+    network: str,
+    output: str,
+    ours: NDArray[np.float32] | None,
+    golden: GoldenOutput,
+    angle: int | None = None,
 ) -> OutputCheck:
-    """Compare one output with its golden sample."""
+    """Compare one output with its golden sample; see `deviation`."""
     if ours is None:
         return OutputCheck(network, output, float('nan'), 'the network has no such output')
     if ours.shape != golden.shape:
         return OutputCheck(
             network, output, float('nan'), f'shape {ours.shape}, expected {golden.shape}'
         )
-    return OutputCheck(network, output, deviation(ours, golden))
+    return OutputCheck(network, output, deviation(ours, golden, angle))
 
 
 def check_golden(path: Path | str) -> list[OutputCheck]:
@@ -329,10 +358,12 @@ def check_golden(path: Path | str) -> list[OutputCheck]:
     inputs = golden.draw_inputs()
     constant: dict[str, NDArray[np.float32]] = {}
     plain: dict[str, NDArray[np.float32]] = {}
+    angles: dict[str, int] = {}
     fixed_here = any(out.startswith(CONSTANT_PREFIXES) for out in golden.outputs)
     for entry in entries:
         network = build_matching(entry, golden).eval()
         drawn = load_drawn(network, entry, golden)
+        angles |= getattr(network, 'angle_columns', {})
         constant |= run(network, inputs)
         buffers = dict(network.named_buffers())
         for key, value in drawn.items():
@@ -343,6 +374,9 @@ def check_golden(path: Path | str) -> list[OutputCheck]:
     for output, expected in golden.outputs.items():
         prefix = next((p for p in CONSTANT_PREFIXES if output.startswith(p)), '')
         if prefix or plain:
-            ours = find_output(output.removeprefix(prefix), constant if prefix else plain, expected)
-            checks.append(compare(entries[0].name, output, ours, expected))
+            named = constant if prefix else plain
+            ours = find_output(output.removeprefix(prefix), named, expected, angles)
+            checks.append(
+                compare(entries[0].name, output, named.get(ours), expected, angle_of(ours, angles))
+            )
     return checks
