@@ -38,10 +38,18 @@ def randomise(network: nn.Module) -> nn.Module:
     return network.eval()
 
 
-def worst_difference_of_the_export(
-    network: nn.Module, shapes: Sequence[tuple[int, int, int]], inputs: int = 1
-) -> float:
-    """Trace at the first (batch, height, width), all three dynamic, and compare at every one."""
+def assert_one_graph_serves(
+    network: nn.Module,
+    shapes: Sequence[tuple[int, int, int]],
+    *,
+    inputs: int = 1,
+    tolerance: float = 1e-5,
+) -> None:
+    """Trace at the first (batch, height, width), all three dynamic, and compare at every one.
+
+    Peak pooling is not continuous: at one shape rounding may have moved a peak. A size frozen by
+    the trace would show at all shapes but the first.
+    """
 
     def images(shape: tuple[int, int, int]) -> tuple[Tensor, ...]:
         generator = torch.Generator().manual_seed(sum(shape))
@@ -64,7 +72,7 @@ def worst_difference_of_the_export(
             dynamo=False,
         )
     session = ort.InferenceSession(buffer.getvalue(), providers=['CPUExecutionProvider'])
-    worst = 0.0
+    differences = []
     for shape in shapes:
         with torch.no_grad():
             expected = network(*images(shape))
@@ -72,8 +80,13 @@ def worst_difference_of_the_export(
             None, {name: image.numpy() for name, image in zip(names, images(shape), strict=True)}
         )
         expected = expected if isinstance(expected, tuple) else (expected,)
+        worst = 0.0
         for ours, theirs in zip(found, expected, strict=True):
             assert ours.shape == tuple(theirs.shape)
             scale = max(1.0, float(theirs.abs().max()))
             worst = max(worst, float((torch.from_numpy(ours) - theirs).abs().max()) / scale)
-    return worst
+        differences.append(worst)
+    *most, moved = sorted(differences)
+    assert len(most) >= 2
+    assert max(most) < tolerance
+    assert moved < 0.1
