@@ -123,6 +123,8 @@ def _info(args: argparse.Namespace) -> int:
             count = bag.report.read[name]
             backward = bag.report.backward[name]
             remark = f', {backward} stamps go back' if backward else ''
+            if malformed := bag.report.malformed[name]:
+                remark += f', {malformed} malformed messages left out'
             print(f'  {name:{width}}  {topic.type_name}  {count}{remark}')
             if topic.problem:
                 print(f'    cannot be decoded: {topic.problem}')

@@ -62,17 +62,19 @@ class TopicSummary:
 
 @dataclass
 class ReadReport:
-    """What was met while reading.
+    """What was met in one pass through a bag.
 
     Attributes:
         read: Messages yielded, by topic.
         backward: Messages whose stamp (log time where there is none) is before that of the
             message before, by topic. They are yielded all the same.
+        malformed: Messages of ROS 1 bags left out because their bytes are not of their type.
         damage: What is wrong with the bag, empty if nothing is.
     """
 
     read: Counter[str] = field(default_factory=Counter)
     backward: Counter[str] = field(default_factory=Counter)
+    malformed: Counter[str] = field(default_factory=Counter)
     damage: str = ''
 
 
@@ -85,7 +87,7 @@ class Bag:
     Attributes:
         topics: Topics by name.
         notes: Custom data of its metadata.
-        report: What was met while reading.
+        report: What was met in the pass begun last.
         store: Definitions of the messages in the bag.
 
     Raises:
@@ -97,6 +99,7 @@ class Bag:
         opened = open_sources(path)
         self.path = path
         self.notes = opened.notes
+        self._damage = opened.damage
         self.report = ReadReport(damage=opened.damage)
         self._sources = opened.sources
         self._ros1 = opened.ros1
@@ -170,29 +173,25 @@ class Bag:
         for topic in topics:
             if topic not in self.topics:
                 self.require({'topics': topic})
+        report = self.report = ReadReport(damage=self._damage)
         streams = []
         for source in self._sources:
             wanted = [x for x in source.connections if not topics or x.topic in topics]
             if wanted:
-                streams.append(source.messages(wanted, start_ns, stop_ns))
+                streams.append(_until_damage(source.messages(wanted, start_ns, stop_ns), report))
         last: dict[str, int] = {}
-        iterator = heapq.merge(*streams, key=lambda x: x[1])
-        while True:
-            try:
-                connection, time, data = next(iterator)
-            except StopIteration:
-                break
-            except Exception as exc:  # noqa: BLE001 the decoders of four formats raise their own
-                self.report.damage = f'reading stopped ({exc})'
-                break
+        for connection, time, data in heapq.merge(*streams, key=lambda x: x[1]):
             message = self._message(connection, time, data)
+            if message is None:
+                report.malformed[connection.topic] += 1
+                continue
             moment = time if message.stamp_ns is None else message.stamp_ns
             if moment < last.get(message.topic, moment):
-                self.report.backward[message.topic] += 1
-            self.report.read[message.topic] += 1
+                report.backward[message.topic] += 1
+            report.read[message.topic] += 1
             last[message.topic] = moment
             yield message
-        if strict and self.report.damage:
+        if strict and report.damage:
             raise self.damage_error()
 
     def damage_error(self) -> CorruptBagError:
@@ -249,14 +248,32 @@ class Bag:
         }
         return store
 
-    def _message(self, connection: Connection, time: int, data: bytes) -> BagMessage:
+    def _message(self, connection: Connection, time: int, data: bytes) -> BagMessage | None:
         kind = connection.msgtype
         if self._ros1 and kind in self.store.fielddefs:
-            data = bytes(self.store.ros1_to_cdr(data, kind))
+            try:
+                data = bytes(self.store.ros1_to_cdr(data, kind))
+            except (SerdeError, AssertionError, IndexError):
+                return None
         stamp = None
         if kind in self._stamped and len(data) >= 12:
             stamp = stamp_in(data)
         return BagMessage(connection.topic, kind, time, stamp, data)
+
+
+def _until_damage(
+    stream: Iterator[tuple[Connection, int, bytes]], report: ReadReport
+) -> Iterator[tuple[Connection, int, bytes]]:
+    """Yield what a source yields; where it fails, say so in the report and end."""
+    while True:
+        try:
+            item = next(stream)
+        except StopIteration:
+            return
+        except Exception as exc:  # noqa: BLE001 the decoders of four formats raise their own
+            report.damage = f'reading stopped ({exc})'
+            return
+        yield item
 
 
 def _no_definition(type_name: str) -> str:

@@ -103,6 +103,11 @@ def test_ros1_bags_come_out_as_ros2_messages(tmp_path):
         decoded = bag.decode(message)
         assert decoded.k.tolist() == list(range(9))
         assert decoded.header.frame_id == 'cam'
+    data = (tmp_path / 'a.bag').read_bytes()
+    (tmp_path / 'b.bag').write_bytes(data.replace(b'\x09\0\0\0plumb_bob', b'\xff\0\0\0plumb_bob'))
+    with Bag(tmp_path / 'b.bag') as bag:
+        assert list(bag.messages()) == []
+        assert bag.report.malformed == {'/camera_info': 1}
 
 
 def test_a_folder_without_metadata_is_read_file_by_file(tmp_path):
