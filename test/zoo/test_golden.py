@@ -89,3 +89,19 @@ def test_a_deviating_output_fails_and_another_network_is_refused(tmp_path):
     wrong = rewritten('segghostnet_ued.npz', tmp_path / 'b.npz', meta=meta)
     with pytest.raises(ZooError, match='belongs to another network'):
         check_golden(wrong)
+
+
+def test_an_output_of_another_name_is_recognised_by_its_values(tmp_path):
+    pytest.importorskip('torch')
+    with np.load(GOLDEN / 'a2net_lwganet_l0.npz') as npz:
+        arrays = {name: npz[name] for name in npz.files if not name.startswith('out_')}
+        for part in ('shape', 'step', 'sample'):
+            arrays[f'out_change_map_{part}'] = npz[f'out_mask_p2_{part}']
+            arrays[f'out_strange_{part}'] = npz[f'out_mask_p2_{part}']
+    arrays['out_strange_sample'] = arrays['out_strange_sample'] + 0.01
+    path = tmp_path / 'a2net_lwganet_l0.npz'
+    np.savez(path, **arrays)
+    assert {check.output: check.passed for check in check_golden(path)} == {
+        'change_map': True,
+        'strange': False,
+    }
