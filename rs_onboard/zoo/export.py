@@ -15,6 +15,7 @@ import onnxruntime as ort
 import torch
 from torch import Tensor, nn
 
+from rs_onboard.perception.overlap import iou_matrix
 from rs_onboard.zoo.errors import ExportError
 
 if TYPE_CHECKING:
@@ -35,6 +36,11 @@ PROBABILITY_TOLERANCE = 1e-4
 CONFIDENCE_TOLERANCE = 1
 # Share of pixels where two classes are so close that rounding decides.
 LABEL_TOLERANCE = 1e-4
+# Share of detections that rounding may add or take: scores at the limit, proposals at the border of
+# suppression. Others lie within this overlap and score of one of the other side.
+DETECTION_TOLERANCE = 0.01
+DETECTION_IOU = 0.99
+DETECTION_SCORE = 1e-3
 
 
 @dataclass(frozen=True)
@@ -54,6 +60,8 @@ class DeployedGraph(nn.Module):
     scale: Tensor
     shift: Tensor
     output_names: tuple[str, ...]
+    # Names of the dynamic axes of every output.
+    output_axes: Mapping[int, str]
 
     def __init__(self, network: nn.Module, normalisation: Normalisation) -> None:
         super().__init__()
@@ -63,17 +71,29 @@ class DeployedGraph(nn.Module):
         self.register_buffer('scale', (1 / (255 * std)).float()[:, None, None], persistent=False)
         self.register_buffer('shift', (-mean / std).float()[:, None, None], persistent=False)
 
+    def images(self, tiles: Tensor) -> Tensor:
+        """Normalise tiles to (N, bands, H, W) float32."""
+        return tiles.permute(0, 3, 1, 2).float() * self.scale + self.shift
+
     def logits(self, tiles: Tensor) -> Tensor:
         """Normalise and run the network."""
-        images = tiles.permute(0, 3, 1, 2).float() * self.scale + self.shift
-        out: Tensor = self.network(images)
+        out: Tensor = self.network(self.images(tiles))
         return out
+
+    def differences(
+        self, found: Sequence[NDArray[np.generic]], expected: Sequence[NDArray[np.generic]]
+    ) -> dict[str, str]:
+        """Say which outputs of the exported graph differ from torch beyond tolerance, and how."""
+        pairs = zip(self.output_names, found, expected, strict=True)
+        texts = {name: difference(name, ours, theirs) for name, ours, theirs in pairs}
+        return {name: text for name, text in texts.items() if text}
 
 
 class SceneGraph(DeployedGraph):
     """Output `probabilities` (N, C) float32."""
 
     output_names = ('probabilities',)
+    output_axes: Mapping[int, str] = {0: 'N'}
 
     def forward(self, tiles: Tensor) -> Tensor:
         """Classify tiles."""
@@ -84,6 +104,7 @@ class SegmentationGraph(DeployedGraph):
     """Outputs `labels` and `confidence` (highest probability * 255), both (N, H, W) uint8."""
 
     output_names = ('labels', 'confidence')
+    output_axes: Mapping[int, str] = {0: 'N', 1: 'H', 2: 'W'}
 
     def forward(self, tiles: Tensor) -> tuple[Tensor, Tensor]:
         """Label pixels. The highest probability is 1 / sum(exp(logit - highest logit))."""
@@ -94,7 +115,53 @@ class SegmentationGraph(DeployedGraph):
         return labels, (255 / total).round().to(torch.uint8)
 
 
+class DetectionGraph(DeployedGraph):
+    """Boxes before suppression, which stays with the flight code: custom operators do not travel.
+
+    Outputs `boxes` (M, 5) float32 in pixels of the tile, `scores` (M,) float32, `classes` (M,)
+    int64 and `tile` (M,) int64. The network has a method `candidates` that takes images (N, bands,
+    H, W) and returns these four.
+    """
+
+    output_names = ('boxes', 'scores', 'classes', 'tile')
+    output_axes: Mapping[int, str] = {0: 'M'}
+
+    def forward(self, tiles: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Detect objects."""
+        boxes, scores, classes, tile = self.network.candidates(self.images(tiles))
+        return boxes, scores, classes, tile
+
+    def differences(
+        self, found: Sequence[NDArray[np.generic]], expected: Sequence[NDArray[np.generic]]
+    ) -> dict[str, str]:
+        """Look for every detection of one side among those of the other, in any order."""
+        texts = {}
+        for name, one, two in (('ONNX', found, expected), ('torch', expected, found)):
+            share = unmatched(one, two) / max(1, len(one[0]))
+            if share > DETECTION_TOLERANCE:
+                texts[f'detections of {name}'] = f'{share:.1%} are not in the other'
+        return texts
+
+
+def unmatched(one: Sequence[NDArray[np.generic]], two: Sequence[NDArray[np.generic]]) -> int:
+    """Count the detections of `one` without a partner of the same tile, class and score in `two`.
+
+    Args:
+        one: Arrays in the order of `DetectionGraph.output_names`.
+        two: The same.
+    """
+    lonely = 0
+    for tile, label in {(int(t), int(c)) for c, t in zip(one[2], one[3], strict=True)}:
+        ours, theirs = ((side[2] == label) & (side[3] == tile) for side in (one, two))
+        overlap = iou_matrix(one[0][ours], two[0][theirs])
+        apart = np.abs(np.subtract.outer(one[1][ours], two[1][theirs]))
+        partner = (overlap >= DETECTION_IOU) & (apart <= DETECTION_SCORE)
+        lonely += int((~partner.any(axis=1)).sum())
+    return lonely
+
+
 GRAPHS: Mapping[str, type[DeployedGraph]] = {
+    'detection': DetectionGraph,
     'scene': SceneGraph,
     'segmentation': SegmentationGraph,
 }
@@ -124,7 +191,7 @@ def to_onnx(graph: DeployedGraph, *, bands: int, size: tuple[int, int]) -> onnx.
     names = graph.output_names
     axes: dict[str, dict[int, str]] = {INPUT: {0: 'N', 1: 'H', 2: 'W'}}
     for name in names:
-        axes[name] = {0: 'N'} if names == SceneGraph.output_names else dict(axes[INPUT])
+        axes[name] = dict(graph.output_axes)
     buffer = io.BytesIO()
     with warnings.catch_warnings():
         # The tracer warns of its own future and of every shape it turns into a graph node.
@@ -195,9 +262,8 @@ def compare_with_torch(
             expected = graph(torch.from_numpy(batch))
         expected = expected if isinstance(expected, tuple) else (expected,)
         found = runner.run(None, {INPUT: batch})
-        for name, ours, theirs in zip(graph.output_names, found, expected, strict=True):
-            if text := difference(name, ours, theirs.numpy()):
-                problems.append(f'{name} at {batch.shape}: {text}')
+        texts = graph.differences(found, [array.numpy() for array in expected])
+        problems += [f'{name} at {batch.shape}: {text}' for name, text in texts.items()]
     if problems:
         raise ExportError('exported graph differs from torch: ' + '; '.join(problems))
 

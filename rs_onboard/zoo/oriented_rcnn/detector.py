@@ -58,6 +58,9 @@ class OrientedRcnn(nn.Module):
     (value - mean) / std with the constants of ImageNet, padded with zeros at the right and bottom.
     """
 
+    # Regions an image in the exported form: the time of the second stage is proportional to them.
+    exported_proposals = rpn.PROPOSALS
+
     # Outputs by name, less the number of the image: the column with the angle of a box.
     angle_columns: ClassVar[Mapping[str, int]] = {
         'rois': 5,
@@ -123,35 +126,28 @@ class OrientedRcnn(nn.Module):
             results.append(roi_head.detections(boxes, probabilities[mine]))
         return results
 
-    def candidates(
-        self,
-        images: Tensor,
-        *,
-        proposals: int = rpn.PROPOSALS,
-        min_score: float = roi_head.MIN_SCORE,
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def candidates(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Detect objects, but leave the last suppression to the flight code.
 
-        Every step is a standard operator of ONNX and the number of regions is fixed, so this is
-        what is exported. Suppressing its result at the IoU of `roi_head.SUPPRESSION_IOU`, class by
-        class and image by image, gives `forward`'s.
+        Every step is a standard operator of ONNX and the number of regions an image is fixed
+        (`exported_proposals`), so this is what is exported. With as many regions as `forward`,
+        suppressing its result at the IoU of `roi_head.SUPPRESSION_IOU`, class by class and image by
+        image, gives `forward`'s.
 
         Args:
             images: [N, bands, H, W] float32.
-            proposals: Regions an image.
-            min_score: Scores must be above.
 
         Returns:
             Boxes [M, 5], scores [M], classes [M] int64 and images [M] int64.
         """
         pyramid = self.pyramid(images)
-        found = rpn.propose(self.rpn(pyramid), proposals)
+        found = rpn.propose(self.rpn(pyramid), self.exported_proposals)
         owners = torch.arange(found.shape[0])[:, None].expand(found.shape[:2]).flatten()
         rows = found.flatten(0, 1)
         regions = self.refine(pyramid, rows[:, :5], owners.to(images.device))
         boxes = roi_head.CODER.decode(regions.rois, regions.deltas, images.shape[-2:])
         probabilities = regions.logits.softmax(1) * (rows[:, 5:] >= 0)
-        region, label = roi_head.scored(probabilities, min_score)
+        region, label = roi_head.scored(probabilities, roi_head.MIN_SCORE)
         return boxes[region], probabilities[region, label], label, regions.images[region]
 
     def named_outputs(self, images: Tensor) -> dict[str, Tensor]:
