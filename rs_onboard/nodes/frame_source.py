@@ -86,6 +86,7 @@ class FrameSource:
         self._sequence = 0
         self._subscriptions: list[Any] = []
         self._channel = ''
+        self._no_fix = ''
         self.time_jumps = 0
         self.events: Counter[str] = Counter()
 
@@ -138,7 +139,7 @@ class FrameSource:
             frame,
             camera=frame.camera or self._camera_for(header.width, header.height),
             pose=None if isinstance(pose, NoPose) else pose,
-            pose_reason=pose.reason if isinstance(pose, NoPose) else '',
+            pose_reason=pose.reason + self._no_fix if isinstance(pose, NoPose) else '',
         )
 
     def values(self) -> dict[str, str]:
@@ -209,7 +210,9 @@ class FrameSource:
         fix = fix_from_message(message)
         if fix is None:
             self.events['pose.no_fix'] += 1
+            self._no_fix = f', the receiver reports no fix (status {message.status.status})'
             return
+        self._no_fix = ''
         self._poses.add_fix(stamp_to_ns(message.header.stamp), fix)
 
     def _on_imu(self, message: Imu) -> None:

@@ -124,7 +124,7 @@ def camera_from_message(info: CameraInfo) -> CameraModel:
     Raises:
         CameraError: The intrinsics are those of no camera (all zero: uncalibrated).
     """
-    fx, cx, fy, cy = info.k[0], info.k[2], info.k[4], info.k[5]
+    fx, cx, fy, cy = (float(info.k[index]) for index in (0, 2, 4, 5))
     bin_x, bin_y = max(1, info.binning_x), max(1, info.binning_y)
     width = info.roi.width or info.width
     height = info.roi.height or info.height
@@ -136,7 +136,7 @@ def camera_from_message(info: CameraInfo) -> CameraModel:
         cx=(cx - info.roi.x_offset + 0.5) / bin_x - 0.5,
         cy=(cy - info.roi.y_offset + 0.5) / bin_y - 0.5,
         distortion_model=info.distortion_model,
-        distortion=tuple(info.d),
+        distortion=tuple(float(value) for value in info.d),
     )
 
 

@@ -166,9 +166,18 @@ class PerceptionNode(LifecycleNode):
 
     # Parameters.
 
+    def given(self, name: str) -> object:
+        """Return what the command line or parameter file gives for a name, of any node."""
+        override = self._overrides().get(name)
+        return None if override is None else _plain(override.value)
+
+    def _overrides(self) -> dict[str, Parameter]:
+        # rclpy keeps them to itself; without the attribute all parameters are taken for unset.
+        return dict(getattr(self, '_parameter_overrides', {}))
+
     def _declare(self) -> NodeSettings:
         """Declare every parameter; wrong overrides are kept for `configure` to complain about."""
-        overrides: dict[str, Any] = getattr(self, '_parameter_overrides', {})
+        overrides = self._overrides()
         known = {name for kind in NODE_SETTINGS.values() for name in _names(kind)}
         for name in overrides:
             # Parameter files address all nodes at once, so another node's parameter is no mistake.

@@ -63,18 +63,10 @@ def make_nodes(
     def make(kind: Callable[..., N]) -> N:
         return kind(exchange, parameter_overrides=parameters, **arguments)
 
-    camera = make(CameraNode)
-    nodes: list[PerceptionNode] = []
-    if camera.settings.source:
-        nodes.append(camera)
-    else:
-        camera.destroy_node()
     tiler = make(TilerNode)
-    wanted = tiler.settings.tasks
-    nodes.append(tiler)
-    nodes += [make(node) for task, node in TASK_NODES.items() if task in wanted]
-    nodes.append(make(PublisherNode))
-    return nodes
+    camera = [make(CameraNode)] if tiler.given('source') else []
+    tasks_made = [make(node) for task, node in TASK_NODES.items() if task in tiler.settings.tasks]
+    return [*camera, tiler, *tasks_made, make(PublisherNode)]
 
 
 def main() -> None:
