@@ -27,7 +27,7 @@ demo: setup  ## Fly the bundled flight through the real graph
 	@$(VENV)/bin/rs_onboard demo $(ARGS)
 
 test: setup  ## Run all tests that need no torch (GROUND=1: those too)
-	@$(VENV)/bin/pytest -q $(ARGS)
+	@$(VENV)/bin/python -m pytest -q $(ARGS)
 
 test-ground: GROUND := 1
 test-ground: test  ## Run all tests, installing torch where it is missing
@@ -36,7 +36,7 @@ lint: setup  ## Check style and types
 	@$(VENV)/bin/ruff check && $(VENV)/bin/ruff format --check && $(VENV)/bin/mypy
 
 bench: setup  ## Measure the overhead outside the networks
-	@$(VENV)/bin/rs_onboard bench $(ARGS)
+	@$(VENV)/bin/python benchmarks/overhead.py $(ARGS)
 
 clean:  ## Remove .venv, everything built and all caches
 	@rm -rf $(VENV) build install log dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
