@@ -44,9 +44,10 @@ class CameraNode(PerceptionNode):
         self._outlet: Outlet[Frame] | None = None
         self._camera: CameraModel | None = None
         self._sequence = 0
+        self._last_state = 'stopped'
 
     def setup(self) -> None:
-        """Open the source."""
+        """Check the source; a device that is not there yet is waited for once active."""
         settings = self.settings
         if not settings.source:
             raise FieldError(
@@ -55,7 +56,15 @@ class CameraNode(PerceptionNode):
                 'this node out when a driver publishes the images.'
             )
         source = open_source(
-            settings.source, SourceOptions(rate_hz=settings.rate_hz, loop=settings.loop)
+            settings.source,
+            SourceOptions(
+                rate_hz=settings.rate_hz,
+                loop=settings.loop,
+                width=settings.width,
+                height=settings.height,
+                fourcc=settings.pixel_format,
+                timeout_s=settings.open_timeout_s,
+            ),
         )
         if settings.calibration:
             self._camera = camera_from_file(Path(settings.calibration).expanduser())
@@ -120,7 +129,18 @@ class CameraNode(PerceptionNode):
             'last_frame_age_s': '' if age is None else f'{age:.2f}',
         }
         fine = status.state in {'opening', 'streaming', 'stopped'}
-        return '' if fine else f'{status.state}: {status.reason}', values
+        warning = '' if fine else f'{status.state}: {status.reason}'
+        self._log_change(status.state, warning)
+        return warning, values
+
+    def _log_change(self, state: str, warning: str) -> None:
+        if state == self._last_state:
+            return
+        self._last_state = state
+        if warning:
+            self.get_logger().warning(warning)
+        else:
+            self.get_logger().info(f'{self.settings.source}: {state}')
 
     def _camera_info_writer(self) -> tuple[Writer[Frame], ...]:
         if self._camera is None:

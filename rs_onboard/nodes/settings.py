@@ -48,6 +48,16 @@ class CameraSettings(NodeSettings):
         0.0, 'Frame rate of files and folders; 0 keeps the rate of the file.', low=0.0, high=240.0
     )
     loop: bool = parameter(False, 'Start files and folders again at their end.')
+    width: int = parameter(0, 'Image width asked of a device [px]; 0 leaves it.', low=0, high=16384)
+    height: int = parameter(
+        0, 'Image height asked of a device [px]; 0 leaves it.', low=0, high=16384
+    )
+    pixel_format: str = parameter(
+        '', 'Pixel format asked of a device; USB cameras need MJPG for their full rate.'
+    )
+    open_timeout_s: float = parameter(
+        5.0, 'How long opening or reading a stream may take [s].', low=0.1, high=60.0
+    )
     frame_id: str = parameter('camera_optical', 'Frame of the images (REP-103 optical frame).')
     calibration: str = parameter(
         '', 'Camera calibration in the YAML form of camera_info_manager; empty publishes none.'
