@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -62,6 +63,23 @@ def read_values(file: TorchFile, key: str, view: TensorView, target: Tensor) -> 
     return torch.from_numpy(np.array(array)).to(target.dtype).reshape(target.shape)
 
 
+def warn_of_constants(
+    file: TorchFile,
+    views: Mapping[str, TensorView],
+    report: ImportReport,
+    buffers: Mapping[str, Tensor],
+) -> None:
+    """Warn of stored constants that are not those of the network, which computes with its own."""
+    for key, our in report.constants.items():
+        stored = file.array(views[key])
+        if stored.shape != buffers[our].shape or not np.allclose(stored, buffers[our], atol=1e-6):
+            warnings.warn(
+                f'{file.path}: {key} is not the constant it should be; results may differ from '
+                "those of the authors' program",
+                stacklevel=3,
+            )
+
+
 def import_checkpoint(
     source: Path,
     destination: Path,
@@ -101,7 +119,9 @@ def import_checkpoint(
         raise CheckpointError(f'{source}: {exc}') from exc
     if not allow_partial or not report.matched:
         require_fit(source, views, report)
-    state = entry.build(classes=report.classes, bands=report.bands).state_dict()
+    built = entry.build(classes=report.classes, bands=report.bands)
+    warn_of_constants(file, views, report, dict(built.named_buffers()))
+    state = built.state_dict()
     for key, our in report.matched.items():
         state[our] = read_values(file, key, views[key], state[our])
     named = () if classes is None or isinstance(classes, int) else tuple(classes)

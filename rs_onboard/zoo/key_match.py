@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -54,7 +54,8 @@ class ImportReport:
         missing: Our keys that the file lacks.
         idle: Our keys that the file lacks, without effect on the output.
         unexpected: The file's keys that the network does not have.
-        dropped: The file's keys that the network computes itself or never uses.
+        dropped: The file's keys that are not kept: layers never run, and constants.
+        constants: Our buffer by the file's key, for constants of the network that authors store.
     """
 
     network: str
@@ -67,6 +68,7 @@ class ImportReport:
     idle: tuple[str, ...] = ()
     unexpected: tuple[str, ...] = ()
     dropped: tuple[str, ...] = ()
+    constants: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def complete(self) -> bool:
@@ -103,6 +105,13 @@ def network_shapes(entry: NetworkEntry, *, classes: int, bands: int) -> Shapes:
     """List a network's entries with their shapes."""
     state = build_on_meta(entry, classes=classes, bands=bands).state_dict()
     return {key: tuple(value.shape) for key, value in state.items()}
+
+
+@cache
+def constant_buffers(entry: NetworkEntry) -> frozenset[str]:
+    """List the buffers that are no part of our checkpoints."""
+    network = build_on_meta(entry, **default_counts(entry))
+    return frozenset(name for name, _ in network.named_buffers()) - set(network.state_dict())
 
 
 def default_counts(entry: NetworkEntry) -> dict[str, int]:
@@ -196,12 +205,16 @@ def compare(
     """Sort entries into matched, reshaped, mismatched, missing, idle, unexpected and dropped."""
     shapes = network_shapes(entry, classes=classes, bands=bands)
     matched: dict[str, str] = {}
-    reshaped, mismatched, unexpected, dropped = [], [], [], []
+    reshaped, mismatched, unexpected = [], [], []
+    constants = {
+        key: our for key, our in ours.items() if our is not None and our in constant_buffers(entry)
+    }
+    dropped = [key for key, our in ours.items() if our is None or key in constants]
     absent = dict.fromkeys(shapes)
     for key, our in ours.items():
-        if our is None:
-            dropped.append(key)
-        elif our not in absent:
+        if our is None or key in constants:
+            continue
+        if our not in absent:
             unexpected.append(key)
         else:
             del absent[our]
@@ -224,6 +237,7 @@ def compare(
         idle=tuple(idle),
         unexpected=tuple(unexpected),
         dropped=tuple(dropped),
+        constants=constants,
     )
 
 

@@ -119,6 +119,11 @@ def collection(*args: object) -> set[object]:
     return {hashable(value) for value in listed}
 
 
+def encoded(text: object = '', *_: object) -> bytes:
+    """Give bytes, which pickles before protocol 3 write as text in Latin 1."""
+    return text.encode('latin-1') if isinstance(text, str) else b''
+
+
 def reconstructed(kind: object, *_: object) -> Record:
     """Make the record of an object that protocols 0 and 1 construct."""
     if not isinstance(kind, Global):
@@ -131,6 +136,8 @@ CALLS: dict[str, Callable[..., object]] = {
     'collections.OrderedDict': mapping,
     'collections.defaultdict': lambda *_: {},
     'collections.Counter': lambda *_: {},
+    '_codecs.encode': encoded,
+    'builtins.bytes': encoded,
     'builtins.set': collection,
     'builtins.frozenset': collection,
     'copyreg._reconstructor': reconstructed,
@@ -143,7 +150,6 @@ CALLS: dict[str, Callable[..., object]] = {
 # Called as well, but what they give is of no use here: kept as records.
 INERT_CALLS = frozenset(
     (
-        '_codecs.encode',
         'argparse.Namespace',
         'builtins.bytearray',
         'builtins.complex',

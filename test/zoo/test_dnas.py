@@ -11,7 +11,7 @@ import pytest
 
 torch = pytest.importorskip('torch')
 
-from random_network import randomise, worst_difference_of_the_export  # noqa: E402
+from random_network import assert_one_graph_serves, randomise  # noqa: E402
 
 from rs_onboard.zoo.count import build_on_meta, count_macs, count_parameters  # noqa: E402
 from rs_onboard.zoo.dnas import NETWORKS, build_dnas, our_key  # noqa: E402
@@ -162,4 +162,4 @@ def test_sizes_at_which_summands_differ_are_refused_by_name(name, size):
 
 def test_export_is_right_at_sizes_it_was_not_traced_at():
     network = randomise(NETWORKS['dnas_l12'].build(classes=5, bands=3))
-    assert worst_difference_of_the_export(network, [(1, 64, 96), (2, 96, 32)]) < 1e-5
+    assert_one_graph_serves(network, [(1, 64, 96), (2, 96, 32), (1, 32, 32)])

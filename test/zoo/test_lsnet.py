@@ -10,7 +10,7 @@ import pytest
 
 torch = pytest.importorskip('torch')
 
-from random_network import randomise, worst_difference_of_the_export  # noqa: E402
+from random_network import assert_one_graph_serves, randomise  # noqa: E402
 
 from rs_onboard.zoo.count import build_on_meta, count_macs, count_parameters  # noqa: E402
 from rs_onboard.zoo.errors import InputSizeError  # noqa: E402
@@ -88,4 +88,4 @@ def test_sizes_that_are_no_multiples_of_eight_are_refused_by_name(size):
 @pytest.mark.parametrize('name', VARIANTS)
 def test_export_is_right_at_sizes_it_was_not_traced_at(name):
     network = randomise(NETWORKS[name].build(classes=2))
-    assert worst_difference_of_the_export(network, [(1, 16, 24), (2, 24, 8)], inputs=2) < 1e-5
+    assert_one_graph_serves(network, [(1, 16, 24), (2, 24, 8), (1, 8, 8)], inputs=2)
