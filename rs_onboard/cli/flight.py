@@ -22,10 +22,11 @@ from sensor_msgs.msg import CompressedImage
 from rs_onboard.inference.card import load_card
 from rs_onboard.nodes.image_messages import stamp_to_ns
 from rs_onboard.nodes.locations import model_folder
-from rs_onboard.nodes.playback import PlaybackNode, TapNode, result_topics
+from rs_onboard.nodes.playback import PlaybackNode, TapNode
 from rs_onboard.nodes.process import make_nodes
 from rs_onboard.nodes.start import bring_up, shut_down, spin, stop_on_signals
 from rs_onboard.nodes.task_node import TaskNode
+from rs_onboard.nodes.topics import all_topics
 from rs_onboard.replay.errors import RunError
 from rs_onboard.replay.player import Player, PlayOptions
 from rs_onboard.replay.reader import Bag, BagMessage
@@ -125,8 +126,9 @@ class Flight:
         nodes = make_nodes(overrides=self._overrides(bag.topics_of(IMAGE_TYPES)))
         playback = PlaybackNode()
         sim_time = [Parameter('use_sim_time', value=True)]
-        tasks = [node.task_name for node in nodes if isinstance(node, TaskNode)]
-        tap = TapNode(result_topics(tasks), self._record, parameter_overrides=sim_time)
+        tasks = tuple(node.task_name for node in nodes if isinstance(node, TaskNode))
+        recorded = [topic for topic in all_topics(tasks) if topic.result]
+        tap = TapNode(recorded, self._record, parameter_overrides=sim_time)
         everyone: list[Node] = [*nodes, playback, tap]
         with BagWriter(self.options.out / 'results', compressed=True) as self._writer:
             try:

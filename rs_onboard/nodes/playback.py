@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from rclpy.node import Node
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
@@ -17,18 +17,12 @@ from rs_onboard.nodes.image_messages import ns_to_stamp
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from rs_onboard.nodes.topics import TopicInfo
+
 # Deep enough for the poses between two images of a slow camera.
 PLAYBACK_QOS = QoSProfile(
     depth=200, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.RELIABLE
 )
-
-
-class TopicType(NamedTuple):
-    """A topic and its type, such as `sensor_msgs/msg/Image`; latched topics keep their last."""
-
-    topic: str
-    type_name: str
-    latched: bool = False
 
 
 def message_class(type_name: str) -> type:
@@ -90,7 +84,7 @@ class TapNode(Node):
 
     def __init__(
         self,
-        topics: list[TopicType],
+        topics: Sequence[TopicInfo],
         take: Callable[[str, str, bytes, int], None],
         **arguments: Any,
     ) -> None:
@@ -105,7 +99,7 @@ class TapNode(Node):
             )
 
     def _callback(
-        self, item: TopicType, take: Callable[[str, str, bytes, int], None]
+        self, item: TopicInfo, take: Callable[[str, str, bytes, int], None]
     ) -> Callable[[bytes], None]:
         topic = self.resolve_topic_name(item.topic)
 
@@ -113,29 +107,3 @@ class TapNode(Node):
             take(topic, item.type_name, cdr, self.get_clock().now().nanoseconds)
 
         return call
-
-
-def result_topics(tasks: Sequence[str]) -> list[TopicType]:
-    """Return the topics the graph publishes results on."""
-    by_task = {
-        'scene': [
-            TopicType('scene', 'vision_msgs/msg/Classification'),
-            TopicType('scene/per_tile', 'vision_msgs/msg/Detection2DArray'),
-        ],
-        'segmentation': [
-            TopicType('segmentation', 'sensor_msgs/msg/Image'),
-            TopicType('segmentation/confidence', 'sensor_msgs/msg/Image'),
-        ],
-    }
-    topics = [
-        TopicType('overlay/compressed', 'sensor_msgs/msg/CompressedImage'),
-        TopicType('geojson', 'std_msgs/msg/String'),
-        TopicType('/diagnostics', 'diagnostic_msgs/msg/DiagnosticArray'),
-    ]
-    for task in tasks:
-        topics += by_task[task]
-        topics += [
-            TopicType(f'{task}/report', 'diagnostic_msgs/msg/DiagnosticArray'),
-            TopicType(f'{task}/label_info', 'vision_msgs/msg/LabelInfo', latched=True),
-        ]
-    return topics

@@ -26,6 +26,7 @@ from rs_onboard.nodes.scene import SceneNode
 from rs_onboard.nodes.segmentation import SegmentationNode
 from rs_onboard.nodes.start import bring_up
 from rs_onboard.nodes.tiler import TilerNode
+from rs_onboard.nodes.topics import all_topics
 from rs_onboard.perception.frame import FrameHeader
 from rs_onboard.perception.records import frame_record
 
@@ -252,3 +253,17 @@ def test_a_receiver_without_a_fix_gives_no_position_and_says_so(graph, colours):
     flown.wait(lambda: results, 'the result')
     assert results[0].frame.pose is None
     assert 'reports no fix (status -1)' in results[0].frame.pose_reason
+
+
+def test_every_publisher_is_in_the_table_of_topics(graph, colours):
+    flown = graph(make_nodes(overrides=colours))
+    assert bring_up(flown.nodes)
+    table = {(t.topic.lstrip('/'), t.type_name) for t in all_topics() if t.direction == 'out'}
+    found = set()
+    for node in flown.nodes:
+        for publisher in node.publishers:
+            name = publisher.topic_name.lstrip('/')
+            kind = type(publisher.msg_type()).__module__.split('.')[0]
+            if name not in {'rosout', 'parameter_events'} and 'transition_event' not in name:
+                found.add((name, f'{kind}/msg/{publisher.msg_type.__name__}'))
+    assert found == table
