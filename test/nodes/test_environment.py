@@ -26,8 +26,6 @@ from vision_msgs.msg import (  # noqa: E402
 
 pytestmark = pytest.mark.ros
 
-# A domain apart from whatever else runs on this machine.
-DOMAIN = 1 + os.getpid() % 100
 PATIENCE_S = 20.0
 
 # RIHS01 type hashes of ros-perception/vision_msgs 4.1.1, as rosidl computes them from its files.
@@ -54,7 +52,7 @@ HASHES = {
 @pytest.fixture
 def node():
     context = rclpy.Context()
-    context.init(domain_id=DOMAIN)
+    context.init()
     node = rclpy.create_node('environment', context=context)
     yield node
     node.destroy_node()
