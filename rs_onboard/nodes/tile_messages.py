@@ -83,6 +83,13 @@ def _grid(frame: PixelBox, tiles: list[PixelBox], height: int, width: int) -> Ti
     if not ok:
         raise TileError(f'tiles: found a frame {frame} and a tile {first}; expected sizes in px.')
     sy, sx = height / first.height, width / first.width
+    # Both axes were scaled by one factor and rounded to whole pixels.
+    slack = 0.5 / frame.height + 0.5 / frame.width + 1e-6
+    if abs(sy - sx) > slack and min(frame.height * sy, frame.width * sx) > 1.5:
+        raise TileError(
+            f'tiles: found tiles of {width}x{height} px for boxes of {first.width:g}x'
+            f'{first.height:g} px; expected one scale. Use the tiler of the same release.'
+        )
     ys = tuple(sorted({round(box.top * sy) for box in tiles}))
     xs = tuple(sorted({round(box.left * sx) for box in tiles}))
     if len(ys) * len(xs) != len(tiles):
