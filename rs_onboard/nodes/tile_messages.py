@@ -9,6 +9,7 @@ sticks out at the right and bottom). Sizes relative to the tile image give the s
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from vision_msgs.msg import BoundingBox2D, BoundingBox2DArray
@@ -79,7 +80,8 @@ def tiles_from_messages(
 def _grid(frame: PixelBox, tiles: list[PixelBox], height: int, width: int) -> TileGrid:
     """Recover the grid; all numbers were integers at tile scale, so rounding restores them."""
     first = tiles[0]
-    ok = min(*frame[2:], *first[2:]) >= 1e-3 and max(frame[2:]) < 2**24
+    finite = all(math.isfinite(value) for box in (frame, *tiles) for value in box)
+    ok = finite and min(*frame[2:], *first[2:]) >= 1e-3 and max(frame[2:]) < 2**24
     if not ok:
         raise TileError(f'tiles: found a frame {frame} and a tile {first}; expected sizes in px.')
     sy, sx = height / first.height, width / first.width
