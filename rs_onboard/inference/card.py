@@ -209,7 +209,7 @@ def load_card(folder: Path) -> ModelCard:
         weights=_weights(top.fields('weights')),
         variants=_variants(top.fields('variants')),
         evaluation=top.take('evaluation', str),
-        limits=tuple(str(item) for item in top.items('limits')),
+        limits=top.texts('limits'),
     )
     top.done()
     return card
@@ -224,7 +224,7 @@ def _name(top: Fields) -> str:
 
 def _input(fields: Fields) -> InputSpec:
     spec = InputSpec(
-        bands=tuple(str(band) for band in fields.items('bands', least=1)),
+        bands=fields.texts('bands', least=1),
         height=fields.whole('height', 1, 8192),
         width=fields.whole('width', 1, 8192),
         multiple=fields.whole('multiple', 1, 1024, 1),
@@ -257,7 +257,7 @@ def _classes(top: Fields) -> tuple[ClassInfo, ...]:
         fields = top.nested(f'classes[{index}]', item)
         name = fields.take('name', str)
         color = fields.items('color')
-        if len(color) != 3 or not all(isinstance(c, int) and 0 <= c <= 255 for c in color):
+        if len(color) != 3 or not all(type(c) is int and 0 <= c <= 255 for c in color):
             raise fields.fail('color', color, 'three whole numbers from 0 to 255')
         fields.done()
         if any(name == known.name for known in classes):

@@ -19,6 +19,9 @@ T = TypeVar('T', str, int, float, bool)
 
 _NAMES = {str: 'text', int: 'a whole number', float: 'a number', bool: 'true or false'}
 
+# Whole numbers above this are mistakes everywhere.
+MAX_WHOLE = 2**63
+
 # Aliases let a few hundred bytes expand to gigabytes; no card or parameter file of ours has any.
 MAX_YAML_BYTES = 1_000_000
 
@@ -36,6 +39,10 @@ class _NoAliasLoader(yaml.SafeLoader):
         if isinstance(node, yaml.MappingNode):
             seen: set[object] = set()
             for key, _ in node.value:
+                if not isinstance(key, yaml.ScalarNode):
+                    raise yaml.composer.ComposerError(
+                        None, None, 'keys must be plain text', key.start_mark
+                    )
                 if key.value in seen:
                     raise yaml.composer.ComposerError(
                         None, None, f'key {key.value!r} appears twice', key.start_mark
@@ -64,7 +71,8 @@ def load_yaml(path: Path, *, what: str) -> dict[str, Any]:
         )
     try:
         data = yaml.load(path.read_text(encoding='utf-8'), Loader=_NoAliasLoader)  # noqa: S506  (a SafeLoader)
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as exc:
+    except (yaml.YAMLError, ValueError, RecursionError) as exc:
+        # ValueError: bytes that are not UTF-8, dates that no calendar has, numbers without digits.
         reason = ' '.join(str(exc).split())
         raise FieldError(
             f'{path}: {what} is not valid YAML: {reason}. Mend the line named.'
@@ -131,6 +139,9 @@ class Fields:
                 raise self._error(f'{self.path(name)}: missing; expected {_NAMES[kind]}. Add it.')
             return default
         if kind is float and isinstance(value, int) and not isinstance(value, bool):
+            # Beyond this a float cannot hold it, and a message could not be read.
+            if abs(value) > MAX_WHOLE:
+                raise self.fail(name, f'a number of {value.bit_length()} bits', _NAMES[kind])
             return kind(value)
         if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
             raise self.fail(name, value, _NAMES[kind])
@@ -175,17 +186,28 @@ class Fields:
             raise self.fail(name, value, f'a list of at least {least} entries')
         return value
 
+    def texts(self, name: str, *, least: int = 0) -> tuple[str, ...]:
+        """Take a list of at least `least` texts."""
+        items = self.items(name, least=least)
+        for index, item in enumerate(items):
+            if not isinstance(item, str):
+                raise self.fail(f'{name}[{index}]', item, _NAMES[str])
+        return tuple(items)
+
     def numbers(self, name: str, *, default: Mapping[str, float] | None = None) -> dict[str, float]:
-        """Take a mapping of names to numbers."""
+        """Take a mapping of names to finite numbers."""
         present, value = self._take(name)
         if not present and default is not None:
             return dict(default)
         ok = isinstance(value, dict) and all(
-            isinstance(k, str) and isinstance(v, (int, float)) and not isinstance(v, bool)
+            isinstance(k, str)
+            and isinstance(v, (int, float))
+            and not isinstance(v, bool)
+            and abs(v) < MAX_WHOLE
             for k, v in value.items()
         )
         if not ok:
-            raise self.fail(name, value, 'a mapping of names to numbers')
+            raise self.fail(name, value, 'a mapping of names to finite numbers')
         return {k: float(v) for k, v in value.items()}
 
     def rest(self) -> dict[str, Any]:

@@ -107,7 +107,13 @@ class OnnxRuntime:
         active = self._session.get_providers()[0]
         if active != PROVIDERS[self.provider]:
             # A provider that fails to start makes ONNX Runtime fall back without an error.
-            self.provider, self.notice = fall_back(settings, self.provider, f'it gave {active}')
+            names = {full: name for name, full in PROVIDERS.items()}
+            self.provider, self.notice = fall_back(
+                settings,
+                self.provider,
+                f'it gave {active}',
+                instead=names.get(active, active),
+            )
         self.inputs = tuple(_info(item) for item in self._session.get_inputs())
         self.outputs = tuple(_info(item) for item in self._session.get_outputs())
         self._names = [item.name for item in self.outputs]
@@ -150,8 +156,13 @@ def choose_provider(settings: RuntimeSettings, available: Sequence[str]) -> tupl
     return fall_back(settings, settings.provider, f'this ONNX Runtime has only {have}')
 
 
-def fall_back(settings: RuntimeSettings, wanted: str, reason: str) -> tuple[str, str]:
-    """Fall back to the CPU if the policy lets us.
+def fall_back(
+    settings: RuntimeSettings, wanted: str, reason: str, *, instead: str = 'cpu'
+) -> tuple[str, str]:
+    """Fall back to another provider if the policy lets us.
+
+    Returns:
+        The provider that runs instead and what users must know about it.
 
     Raises:
         ProviderError: The policy is `refuse`.
@@ -161,8 +172,8 @@ def fall_back(settings: RuntimeSettings, wanted: str, reason: str) -> tuple[str,
             f'provider {wanted!r} cannot be had: {reason}. Install the ONNX Runtime build for it, '
             "choose provider 'cpu', or set provider_policy to 'warn'."
         )
-    notice = f'{wanted} cannot be had ({reason}); running on cpu'
-    return 'cpu', notice if settings.policy == 'warn' else ''
+    notice = f'{wanted} cannot be had ({reason}); running on {instead}'
+    return instead, notice if settings.policy == 'warn' else ''
 
 
 def default_threads() -> int:

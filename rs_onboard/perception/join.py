@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 P = TypeVar('P')
 
-# Frames whose pieces are awaited at once; more means that a piece never comes.
+# Frames whose pieces are awaited at once; more means that a piece never comes. As many that were
+# given up are remembered, so that a piece that does come is not taken for a new frame.
 MAX_PENDING = 32
 
 
@@ -46,7 +47,8 @@ class StampJoin(Generic[P]):
 
     Every source sends its pieces in order, so a piece for one frame means that the same piece of
     frames seen before will not come any more: no time-out is needed while the sources are alive.
-    May be called from several threads.
+    A frame comes out once; a piece that comes after it was given up is left out. May be called from
+    several threads.
 
     Args:
         parts: Names of the pieces of a frame.
@@ -55,6 +57,7 @@ class StampJoin(Generic[P]):
     def __init__(self, parts: Sequence[str]) -> None:
         self._names = tuple(parts)
         self._pending: dict[int, _Pending[P]] = {}
+        self._given_up: dict[int, set[str]] = {}
         self._lock = threading.Lock()
 
     def add(self, stamp_ns: int, name: str, part: P) -> list[Joined[P]]:
@@ -62,6 +65,8 @@ class StampJoin(Generic[P]):
         with self._lock:
             entry = self._pending.get(stamp_ns)
             if entry is None:
+                if self._is_late(stamp_ns, name):
+                    return []
                 entry = self._pending[stamp_ns] = _Pending(stamp_ns, time.monotonic())
             for earlier in self._pending.values():
                 if earlier is entry:
@@ -88,19 +93,30 @@ class StampJoin(Generic[P]):
         with self._lock:
             return len(self._pending)
 
+    def _is_late(self, stamp_ns: int, name: str) -> bool:
+        """Whether a piece is one that was given up; any other starts the stamp anew (a loop)."""
+        given_up = self._given_up.get(stamp_ns)
+        if given_up is None:
+            return False
+        if name in given_up:
+            given_up.remove(name)
+            return True
+        del self._given_up[stamp_ns]
+        return False
+
     def _collect(self) -> list[Joined[P]]:
         done = [
             entry
             for entry in self._pending.values()
             if all(name in entry.parts or name in entry.missing for name in self._names)
         ]
+        joined = []
         for entry in done:
             del self._pending[entry.stamp_ns]
-        return [
-            Joined(
-                entry.stamp_ns,
-                entry.parts,
-                tuple(name for name in self._names if name not in entry.parts),
-            )
-            for entry in done
-        ]
+            missing = tuple(name for name in self._names if name not in entry.parts)
+            if missing:
+                self._given_up[entry.stamp_ns] = set(missing)
+                if len(self._given_up) > MAX_PENDING:
+                    del self._given_up[next(iter(self._given_up))]
+            joined.append(Joined(entry.stamp_ns, entry.parts, missing))
+        return joined

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from rs_onboard.perception.tiler import TileSet
     from rs_onboard.perception.tiles import TileGrid
 
+# What a softmax of int8 numbers may be off by.
+ROUNDING = 0.02
+
 
 class SceneTask(Task[SceneResult]):
     """Names the scene of every tile and, by visible area, of the frame."""
@@ -32,10 +35,11 @@ class SceneTask(Task[SceneResult]):
             probabilities[first : first + size] = self._checked(
                 outputs, 'probabilities', (size, classes)
             )
-        if not np.isfinite(probabilities).all():
+        if not ((probabilities > -ROUNDING) & (probabilities < 1.0 + ROUNDING)).all():
             raise TaskError(
-                f'{self.identity.name}: found probabilities that are not finite; expected numbers '
-                'from 0 to 1. Verify the model on its own test images.'
+                f'{self.identity.name}: found probabilities from {probabilities.min():g} to '
+                f'{probabilities.max():g}; expected finite numbers from 0 to 1. '
+                'Verify the model on its own test images.'
             )
         weights = visible_areas(tiles.grid)
         mean = weights @ probabilities / weights.sum()

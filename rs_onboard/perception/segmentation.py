@@ -14,6 +14,8 @@ from rs_onboard.perception.stitch import UNKNOWN_LABEL, MaskStitcher
 from rs_onboard.perception.task import StageClock, Task
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from rs_onboard.inference.model import Model
     from rs_onboard.perception.frame import FrameHeader
     from rs_onboard.perception.results import TaskReport
@@ -36,8 +38,8 @@ class SegmentationTask(Task[SegmentationResult]):
             shape = (size, grid.tile_height, grid.tile_width)
             tile_labels = self._checked(outputs, 'labels', shape)
             tile_confidence = self._checked(outputs, 'confidence', shape)
-            highest = int(tile_labels.max())
-            if len(self.palette) <= highest < UNKNOWN_LABEL:
+            highest = _highest_id(tile_labels)
+            if highest >= len(self.palette):
                 raise TaskError(
                     f'{self.identity.name}: found class id {highest}; the card names '
                     f'{len(self.palette)} classes. The card is not of this model.'
@@ -58,3 +60,12 @@ class SegmentationTask(Task[SegmentationResult]):
 
     def _empty(self, header: FrameHeader, report: TaskReport) -> SegmentationResult:
         return SegmentationResult.empty(header, report, self.model.card)
+
+
+def _highest_id(labels: NDArray[np.generic]) -> int:
+    """Return the highest class id, -1 where all pixels are unknown."""
+    highest = int(labels.max())
+    if highest != UNKNOWN_LABEL:
+        return highest
+    known = labels[labels != UNKNOWN_LABEL]
+    return int(known.max()) if known.size else -1

@@ -185,14 +185,12 @@ def make_grid(plan: TilePlan, height: int, width: int, *, scale: float = 1.0) ->
 def _tile_side(plan: TilePlan, side: int, length: int) -> int:
     if not plan.dynamic or length >= side:
         return side
-    fitting = -(-length // plan.multiple) * plan.multiple
-    return min(side, max(fitting, plan.minimum))
+    fitting = -(-max(length, plan.minimum) // plan.multiple) * plan.multiple
+    return min(side, fitting)
 
 
 def _starts(length: int, tile: int, overlap: int) -> tuple[int, ...]:
     if length <= tile:
         return (0,)
-    # A dynamic tile can be no longer than the plan's, yet shorter than the overlap.
-    overlap = min(overlap, tile - 1)
     count = -(-(length - overlap) // (tile - overlap))
     return tuple(index * (length - tile) // (count - 1) for index in range(count))

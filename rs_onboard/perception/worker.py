@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections import Counter
@@ -121,8 +122,11 @@ class Worker(Generic[T]):
         self.busy_since_ns = 0
 
     def start(self) -> None:
-        """Open the mailbox and start the thread."""
+        """Open the mailbox and start the thread, unless it runs."""
+        if self._thread is not None:
+            return
         self.mailbox.open()
+        self.busy_since_ns = 0
         self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
         self._thread.start()
 
@@ -130,14 +134,18 @@ class Worker(Generic[T]):
         """Close the mailbox and wait for the item in hand.
 
         Returns:
-            False when the thread did not end in time; it is left behind as a daemon.
+            False when the thread did not end in time; it is left behind as a daemon that takes no
+            further item.
         """
         self.mailbox.close()
         thread, self._thread = self._thread, None
         if thread is None or thread is threading.current_thread():
             return True
         thread.join(timeout_s)
-        return not thread.is_alive()
+        if thread.is_alive():
+            return False
+        self.busy_since_ns = 0
+        return True
 
     def busy_s(self) -> float:
         """Return for how long the item in hand has been worked on [s], 0 when idle."""
@@ -145,13 +153,17 @@ class Worker(Generic[T]):
         return (time.perf_counter_ns() - since) / 1e9 if since else 0.0
 
     def _run(self) -> None:
-        while (item := self.mailbox.take()) is not None:
+        this = threading.current_thread()
+        while self._thread is this and (item := self.mailbox.take()) is not None:
             self.busy_since_ns = time.perf_counter_ns()
             drop: str | None = 'error'
             try:
                 drop = self._work(item)
             except Exception as exc:  # noqa: BLE001  (one bad frame must not end the thread)
-                self._on_error(exc)
+                # Telling may fail too, while the node that logs is being torn down.
+                with contextlib.suppress(Exception):
+                    self._on_error(exc)
             finally:
-                self.busy_since_ns = 0
+                if self._thread is this:
+                    self.busy_since_ns = 0
                 self.mailbox.finish(drop)
