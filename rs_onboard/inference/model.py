@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from rs_onboard.inference.card import ModelCard, TaskName, Variant, VariantName, load_card
 from rs_onboard.inference.errors import ModelError
-from rs_onboard.inference.runtime import OnnxRuntime, Runtime, RuntimeSettings
+from rs_onboard.inference.external_data import refuse_external_data
+from rs_onboard.inference.runtime import OnnxRuntime, Runtime, RuntimeSettings, TensorInfo
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -91,6 +92,7 @@ def load_model(
         )
     chosen = card.variants[variant]
     graph = read_verified(folder / chosen.file, chosen)
+    refuse_external_data(graph, what=str(folder / chosen.file))
     runtime = OnnxRuntime(graph, settings or RuntimeSettings(), what=str(folder / chosen.file))
     check_contract(card, chosen, runtime)
     return Model(card, chosen, runtime)
@@ -146,15 +148,32 @@ def check_contract(card: ModelCard, variant: Variant, runtime: Runtime) -> None:
                     f'{where}: {kind} {name!r} is {info.dtype} of shape {list(info.shape)}; '
                     f'expected {dtype} of rank {rank}. Export it with rs_onboard.'
                 )
-    bands = len(card.input.bands)
     for info in runtime.inputs:
-        if info.shape[-1] != bands:
-            raise ModelError(
-                f'{where}: input {info.name!r} has shape {list(info.shape)}; the card names '
-                f'{bands} bands, which come last. Mend the card or export again.'
-            )
+        _check_input(card, info, where)
     if card.task == 'scene' and runtime.outputs[0].shape[-1] != len(card.classes):
         raise ModelError(
             f'{where}: output has {runtime.outputs[0].shape[-1]} classes; the card names '
             f'{len(card.classes)}. Mend the card or export again.'
         )
+
+
+def _check_input(card: ModelCard, info: TensorInfo, where: str) -> None:
+    """Refuse a graph that cannot take the tiles its card asks for."""
+    batch, height, width, bands = info.shape
+    if bands != len(card.input.bands):
+        raise ModelError(
+            f'{where}: input {info.name!r} has shape {list(info.shape)}; the card names '
+            f'{len(card.input.bands)} bands, which come last. Mend the card or export again.'
+        )
+    if isinstance(batch, int):
+        raise ModelError(
+            f'{where}: input {info.name!r} has shape {list(info.shape)}; expected any number of '
+            'tiles as its first dimension. Export it with rs_onboard.'
+        )
+    for found, wanted in ((height, card.input.height), (width, card.input.width)):
+        if isinstance(found, int) and (card.input.dynamic or found != wanted):
+            size = 'any size' if card.input.dynamic else f'{card.input.height}x{card.input.width}'
+            raise ModelError(
+                f'{where}: input {info.name!r} has shape {list(info.shape)}; the card says '
+                f'{size} px. Mend the card or export again.'
+            )
