@@ -6,15 +6,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from launch.actions import DeclareLaunchArgument, EmitEvent, OpaqueFunction, RegisterEventHandler
-from launch.event_handlers import OnProcessExit
-from launch.events import Shutdown
+from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
 from launch import LaunchContext, LaunchDescription
 from rs_onboard.nodes.locations import share_directory
-from rs_onboard.nodes.parameter_file import all_specs, check_parameter_file
+from rs_onboard.nodes.parameter_file import check_parameter_file, lookup, parse_assignments
 from rs_onboard.nodes.settings import TASKS
 
 LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'fatal']
@@ -69,33 +67,34 @@ def start(context: LaunchContext) -> list[object]:
         return LaunchConfiguration(name).perform(context)
 
     params_file = Path(value('params_file')).expanduser()
-    tasks = [task.strip() for task in value('tasks').split(',') if task.strip()]
     try:
         sections = check_parameter_file(params_file)
-        tasks = all_specs()['tasks'].check(tasks or sections.get('/**', {}).get('tasks', [*TASKS]))
+        # Arguments go over the command line of the nodes, because a dictionary of parameters would
+        # lose against what a file says about a single node.
+        changes = [f'{name}={value(name)}' for name in OVERRIDES if value(name)]
+        if value('tasks'):
+            changes.append(f'tasks=[{value("tasks")}]')
+        given = parse_assignments(changes)
     except ValueError as exc:
         # What launch prints for other exceptions is a traceback.
         raise RuntimeError(str(exc)) from None
-    overrides = {
-        'use_sim_time': value('use_sim_time') == 'true',
-        'tasks': tasks,
-        **{name: value(name) for name in OVERRIDES if value(name)},
-    }
-    common = {
-        'package': 'rs_onboard',
-        'namespace': value('namespace'),
-        'parameters': [str(params_file), overrides],
-        'ros_arguments': ['--log-level', value('log_level')],
-        'output': 'screen',
-    }
-    if value('composition') == 'process':
-        process = Node(executable='perception', **common)
-        ends = RegisterEventHandler(
-            OnProcessExit(target_action=process, on_exit=[EmitEvent(event=Shutdown())])
+    names = ['perception']
+    if value('composition') == 'nodes':
+        source = given.get('source') or lookup(sections, 'camera', 'source')
+        tasks = given.get('tasks') or lookup(sections, 'tiler', 'tasks') or TASKS
+        names = [*(['camera'] if source else []), 'tiler', *tasks, 'publisher']
+    return [
+        Node(
+            package='rs_onboard',
+            executable=name,
+            namespace=value('namespace'),
+            arguments=[f'--set={change}' for change in changes],
+            parameters=[str(params_file), {'use_sim_time': value('use_sim_time') == 'true'}],
+            ros_arguments=['--log-level', value('log_level')],
+            output='screen',
         )
-        return [process, ends]
-    camera = ['camera'] if value('source') or sections.get('/**', {}).get('source') else []
-    return [Node(executable=name, **common) for name in [*camera, 'tiler', *tasks, 'publisher']]
+        for name in names
+    ]
 
 
 def generate_launch_description() -> LaunchDescription:

@@ -123,7 +123,7 @@ class Flight:
         return 0 if summary.records else 1
 
     def _fly(self, bag: Bag) -> dict[TaskName, ModelCard]:
-        nodes = make_nodes(overrides=self._overrides(bag.topics_of(IMAGE_TYPES)))
+        nodes = make_nodes(self._overrides(bag.topics_of(IMAGE_TYPES)))
         playback = PlaybackNode()
         sim_time = [Parameter('use_sim_time', value=True)]
         tasks = tuple(node.task_name for node in nodes if isinstance(node, TaskNode))

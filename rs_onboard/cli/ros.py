@@ -6,11 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
-from rs_onboard.inference.errors import FieldError
-from rs_onboard.nodes.parameter_file import all_specs, check_parameter_file
-from rs_onboard.nodes.parameters import unknown_parameter
+from rs_onboard.nodes.parameter_file import check_parameter_file, parse_assignments
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,14 +23,4 @@ def parameter_overrides(path: Path | None, assignments: Sequence[str]) -> dict[s
     if path is not None:
         for section in check_parameter_file(path).values():
             values |= section
-    known = all_specs()
-    for text in assignments:
-        name, equals, value = text.partition('=')
-        if not equals:
-            raise FieldError(f'--set: found {text!r}; expected NAME=VALUE, as in scene.batch=4.')
-        if name not in known:
-            raise unknown_parameter(name, known)
-        spec = known[name]
-        plain = value if spec.kind is str else yaml.safe_load(value)
-        values[name] = spec.check(plain)
-    return values
+    return values | parse_assignments(assignments)

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import argparse
@@ -55,6 +55,9 @@ def run(options: argparse.Namespace) -> int:
     """Run the command until it is interrupted."""
     from rs_onboard.cli.ros import parameter_overrides  # noqa: PLC0415  (needs ROS)
     from rs_onboard.nodes.locations import share_directory  # noqa: PLC0415
+    from rs_onboard.nodes.process import make_nodes  # noqa: PLC0415
+    from rs_onboard.nodes.settings import TASKS  # noqa: PLC0415
+    from rs_onboard.nodes.start import run_nodes  # noqa: PLC0415
 
     named = {
         'source': options.source,
@@ -62,47 +65,26 @@ def run(options: argparse.Namespace) -> int:
         'image_topic': options.image_topic,
         'image_transport': options.image_transport,
     }
-    assignments = [*options.set, *(f'{name}={value}' for name, value in named.items() if value)]
+    changes = [*options.set, *(f'{name}={value}' for name, value in named.items() if value)]
     params = options.params or share_directory() / 'params' / 'perception.yaml'
-    values = parameter_overrides(params, [])
-    changes = parameter_overrides(None, assignments)
-    values |= changes
-    arguments = ros_arguments(options, params, changes)
+    values = parameter_overrides(params, changes)
+    arguments = node_arguments(options, params, changes)
     if options.composition == 'process':
-        return run_process(arguments)
+        return run_nodes(make_nodes, arguments=arguments)
     camera = ['camera'] if values.get('source') else []
-    return run_each([*camera, 'tiler', *values['tasks'], 'publisher'], arguments)
+    tasks = values.get('tasks', TASKS)
+    return run_each([*camera, 'tiler', *tasks, 'publisher'], arguments)
 
 
-def ros_arguments(options: argparse.Namespace, params: Path, changes: dict[str, Any]) -> list[str]:
-    """Return the command line that hands parameters to nodes."""
-    arguments = ['--ros-args', '--log-level', options.log_level, '--params-file', str(params)]
-    for name, value in changes.items():
-        arguments += ['-p', f'{name}:={parameter_text(value)}']
+def node_arguments(options: argparse.Namespace, params: Path, changes: list[str]) -> list[str]:
+    """Return the command line of a process of nodes."""
+    arguments = [f'--set={change}' for change in changes]
+    arguments += ['--ros-args', '--log-level', options.log_level, '--params-file', str(params)]
     if options.use_sim_time:
         arguments += ['-p', 'use_sim_time:=true']
     if options.namespace:
         arguments += ['-r', f'__ns:=/{options.namespace.strip("/")}']
     return arguments
-
-
-def parameter_text(value: object) -> str:
-    """Write a value as `-p` reads it, which is YAML: a text of digits stays a text."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, list):
-        return '[' + ', '.join(parameter_text(item) for item in value) + ']'
-    if isinstance(value, str):
-        return "'" + value.replace("'", "''") + "'"
-    return repr(value)
-
-
-def run_process(arguments: list[str]) -> int:
-    """Run all nodes in this process."""
-    from rs_onboard.nodes.process import make_nodes  # noqa: PLC0415  (needs ROS)
-    from rs_onboard.nodes.start import run_nodes  # noqa: PLC0415
-
-    return run_nodes(make_nodes, arguments=arguments)
 
 
 def run_each(names: list[str], arguments: list[str]) -> int:

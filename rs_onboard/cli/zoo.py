@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import math
+import sys
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -139,19 +141,23 @@ def import_file(args: argparse.Namespace) -> int:
     network(args.network)
     out = args.out or Path(f'{args.network}.safetensors')
     try:
-        report = import_checkpoint(
-            args.checkpoint,
-            out,
-            args.network,
-            classes=parse_classes(args.classes),
-            bands=args.bands,
-            origin=args.origin,
-            licence=args.licence,
-            allow_partial=args.allow_partial,
-        )
+        with warnings.catch_warnings(record=True) as notes:
+            warnings.simplefilter('always', UserWarning)
+            report = import_checkpoint(
+                args.checkpoint,
+                out,
+                args.network,
+                classes=parse_classes(args.classes),
+                bands=args.bands,
+                origin=args.origin,
+                licence=args.licence,
+                allow_partial=args.allow_partial,
+            )
     except MisfitError as exc:
         print_report(exc.report, verbose=args.verbose)
         raise
+    for note in notes:
+        print(f'rs_onboard: warning: {note.message}', file=sys.stderr)
     print_report(report, verbose=args.verbose)
     print(f'{out}: {report.network}, {report.classes} classes, {report.bands} bands')
     return 0
@@ -165,7 +171,7 @@ def parse_classes(text: str | None) -> int | list[str] | None:
     """
     if text is None:
         return None
-    if text.strip().isdecimal() and int(text):
+    if text.strip().isdecimal() and int(text) > 0:
         return int(text)
     names = [name.strip() for name in text.split(',')]
     if not all(names) or names == ['0'] or len(set(names)) < len(names):
@@ -223,9 +229,8 @@ def print_check(check: FileCheck) -> None:
     published = '' if check.published is None else f'{check.published:.3f} M'
     first = (check.path.stem, check.network, ours, published)
     if not check.outputs:
-        print(
-            CHECK_ROW.format(*first, '', '', f'{check.verdict}: {" ".join(check.problem.split())}')
-        )
+        why = 'of no network of the zoo' if check.unknown else ' '.join(check.problem.split())
+        print(CHECK_ROW.format(*first, '', '', f'{check.verdict}: {why}'))
     for output in check.outputs:
         shown = '-' if math.isnan(output.deviation) else f'{output.deviation:.1e}'
         verdict = 'agrees' if output.passed else f'DIFFERS {output.problem}'.rstrip()

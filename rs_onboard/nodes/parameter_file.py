@@ -15,7 +15,7 @@ from rs_onboard.nodes.parameters import ParameterSpec, flatten, specs, unknown_p
 from rs_onboard.nodes.settings import NODE_SETTINGS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 # Parameters that every ROS node has and no settings of ours name.
@@ -62,6 +62,42 @@ def check_parameter_file(path: Path) -> dict[str, dict[str, Any]]:
                 raise FieldError(f'{path}: {section}: {exc}') from None
         sections[section] = values
     return sections
+
+
+def lookup(sections: Mapping[str, Mapping[str, Any]], node: str, name: str) -> Any:
+    """Return what a checked file says for a parameter of a node; None where it says nothing.
+
+    A section of the node's own beats one for all nodes, as in ROS.
+    """
+    found = None
+    for section in sorted(sections, key=lambda key: key.endswith(f'/{node}') or key == node):
+        if section.endswith(('*', f'/{node}')) or section == node:
+            found = sections[section].get(name, found)
+    return found
+
+
+def parse_assignments(texts: Sequence[str]) -> dict[str, Any]:
+    """Read parameters from NAME=VALUE texts; values are YAML, texts need no quotes.
+
+    Raises:
+        FieldError: A name or value is not allowed.
+    """
+    known = all_specs()
+    values: dict[str, Any] = {}
+    for text in texts:
+        name, equals, value = text.partition('=')
+        if not equals:
+            raise FieldError(f'--set: found {text!r}; expected NAME=VALUE, as in scene.batch=4.')
+        if name not in known:
+            raise unknown_parameter(name, known)
+        spec = known[name]
+        try:
+            values[name] = spec.check(value if spec.kind is str else yaml.safe_load(value))
+        except yaml.YAMLError:
+            raise FieldError(
+                f'--set: found {text!r}; expected {name}=VALUE with {spec.allowed()}.'
+            ) from None
+    return values
 
 
 def _specs_of(section: str, path: Path) -> Mapping[str, ParameterSpec]:

@@ -4,16 +4,23 @@
 
 from __future__ import annotations
 
+import argparse
 import signal
+import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.parameter import Parameter
 from rclpy.signals import SignalHandlerOptions
+from rclpy.utilities import remove_ros_args
+
+from rs_onboard.inference.errors import FieldError
+from rs_onboard.nodes.parameter_file import parse_assignments
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from rclpy.node import Node
 
@@ -81,13 +88,15 @@ def stop_on_signals() -> threading.Event:
     return stop
 
 
-def run_node(node_type: Callable[[], PerceptionNode]) -> None:
-    """Run one node until it is told to end."""
-    run_nodes(lambda: [node_type()])
+def run_node(node_type: Callable[..., PerceptionNode]) -> None:
+    """Run one node until it is told to end; see `run_nodes`."""
+    run_nodes(lambda values: [node_type(parameter_overrides=as_parameters(values))])
 
 
 def run_nodes(
-    make: Callable[[], Sequence[PerceptionNode]], *, arguments: Sequence[str] | None = None
+    make: Callable[[Mapping[str, Any]], Sequence[PerceptionNode]],
+    *,
+    arguments: Sequence[str] | None = None,
 ) -> int:
     """Run nodes in this process until it is told to end.
 
@@ -95,23 +104,34 @@ def run_nodes(
     can be configured once the reason is gone.
 
     Args:
-        make: Makes the nodes.
-        arguments: ROS arguments; None takes those of the command line.
+        make: Makes the nodes, given parameters that beat those of files.
+        arguments: The command line; None takes that of the process. Besides ROS arguments it may
+            hold `--set NAME=VALUE`, any number of times.
 
     Returns:
-        The exit status, 0.
+        The exit status: 0, or 2 for a command line that is refused.
     """
     stop = stop_on_signals()
-    rclpy.init(
-        args=None if arguments is None else ['rs_onboard', *arguments],
-        signal_handler_options=SignalHandlerOptions.NO,
-    )
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    parser = argparse.ArgumentParser(description='A node of rs_onboard.')
+    parser.add_argument('--set', action='append', default=[], metavar='NAME=VALUE')
+    try:
+        values = parse_assignments(parser.parse_args(remove_ros_args(['', *given])[1:]).set)
+    except FieldError as exc:
+        print(f'rs_onboard: error: {exc}', file=sys.stderr)  # noqa: T201  (no node can log it yet)
+        return 2
+    rclpy.init(args=['', *given], signal_handler_options=SignalHandlerOptions.NO)
     nodes: Sequence[PerceptionNode] = ()
     try:
-        nodes = make()
+        nodes = make(values)
         bring_up(nodes)
         spin(nodes, until=stop)
     finally:
         shut_down(nodes)
         rclpy.try_shutdown()
     return 0
+
+
+def as_parameters(values: Mapping[str, Any]) -> list[Parameter]:
+    """Return parameters as rclpy takes them."""
+    return [Parameter(name, value=value) for name, value in values.items()]

@@ -105,7 +105,7 @@ def balance(node):
 
 
 def test_results_are_the_same_by_reference_and_by_topic(graph, colours):
-    composed = graph(make_nodes(overrides=colours))
+    composed = graph(make_nodes(colours))
     assert bring_up(composed.nodes)
     now = composed.peer.get_clock().now().nanoseconds
     stamps = [now + n * SECOND // 20 for n in range(4)]
@@ -131,7 +131,7 @@ def test_results_are_the_same_by_reference_and_by_topic(graph, colours):
 
 
 def test_published_messages_carry_stamp_and_frame_of_their_image(graph, colours):
-    flown = graph(make_nodes(overrides=colours))
+    flown = graph(make_nodes(colours))
     assert bring_up(flown.nodes)
     topics = {
         'scene': Classification,
@@ -164,7 +164,7 @@ def test_published_messages_carry_stamp_and_frame_of_their_image(graph, colours)
 
 
 def test_a_flood_of_frames_is_accounted_for_to_the_last(graph, colours):
-    flown = graph(make_nodes(overrides=colours))
+    flown = graph(make_nodes(colours))
     assert bring_up(flown.nodes)
     tiler = flown['tiler']
     now = flown.peer.get_clock().now().nanoseconds
@@ -178,7 +178,7 @@ def test_a_flood_of_frames_is_accounted_for_to_the_last(graph, colours):
 
 
 def test_lying_images_are_named_drops_and_the_next_good_one_is_processed(graph, colours):
-    flown = graph(make_nodes(overrides=colours))
+    flown = graph(make_nodes(colours))
     assert bring_up(flown.nodes)
     tiler = flown['tiler']
     results = results_of(flown)
@@ -205,7 +205,7 @@ def test_lying_images_are_named_drops_and_the_next_good_one_is_processed(graph, 
 
 
 def test_a_clock_that_jumps_back_is_counted_and_frames_go_on(graph, colours):
-    flown = graph(make_nodes(overrides=colours))
+    flown = graph(make_nodes(colours))
     assert bring_up(flown.nodes)
     now = flown.peer.get_clock().now().nanoseconds
     results = results_of(flown)
@@ -217,7 +217,7 @@ def test_a_clock_that_jumps_back_is_counted_and_frames_go_on(graph, colours):
 
 
 def test_without_pose_the_image_scale_is_used_and_the_report_says_why(graph, colours):
-    flown = graph(make_nodes(overrides=colours))
+    flown = graph(make_nodes(colours))
     assert bring_up(flown.nodes)
     results = results_of(flown)
     flown.publish('image_raw', image_message(0, flown.peer.get_clock().now().nanoseconds))
@@ -229,7 +229,7 @@ def test_without_pose_the_image_scale_is_used_and_the_report_says_why(graph, col
 
 
 def test_a_missing_task_node_gives_a_skipped_result_that_says_so(graph, colours):
-    nodes = make_nodes(overrides={**colours, 'join_timeout_s': 0.3})
+    nodes = make_nodes({**colours, 'join_timeout_s': 0.3})
     scene = next(node for node in nodes if node.get_name() == 'scene')
     flown = graph(nodes)
     bring_up([node for node in nodes if node is not scene])
@@ -242,7 +242,7 @@ def test_a_missing_task_node_gives_a_skipped_result_that_says_so(graph, colours)
 
 
 def test_a_receiver_without_a_fix_gives_no_position_and_says_so(graph, colours):
-    flown = graph(make_nodes(overrides=colours))
+    flown = graph(make_nodes(colours))
     assert bring_up(flown.nodes)
     results = results_of(flown)
     now = flown.peer.get_clock().now().nanoseconds
@@ -256,7 +256,7 @@ def test_a_receiver_without_a_fix_gives_no_position_and_says_so(graph, colours):
 
 
 def test_every_publisher_is_in_the_table_of_topics(graph, colours):
-    flown = graph(make_nodes(overrides=colours))
+    flown = graph(make_nodes(colours))
     assert bring_up(flown.nodes)
     table = {(t.topic.lstrip('/'), t.type_name) for t in all_topics() if t.direction == 'out'}
     found = set()

@@ -178,7 +178,7 @@ def test_described_parameters_are_those_of_the_settings(make, kind):
 
 
 def test_nodes_can_be_taken_down_and_brought_up_again(graph, colours):
-    flown = graph(make_nodes(overrides=colours))
+    flown = graph(make_nodes(colours))
     assert bring_up(flown.nodes)
     for node in reversed(flown.nodes):
         node.trigger_deactivate()
@@ -188,7 +188,7 @@ def test_nodes_can_be_taken_down_and_brought_up_again(graph, colours):
 
 
 def test_diagnostics_are_published_by_every_node_in_every_state(graph, colours):
-    nodes = make_nodes(overrides={**colours, 'diagnostics_period_s': 0.1, 'autostart': False})
+    nodes = make_nodes({**colours, 'diagnostics_period_s': 0.1, 'autostart': False})
     flown = graph(nodes)
     messages = flown.collect('/diagnostics', DiagnosticArray)
     flown.wait(
