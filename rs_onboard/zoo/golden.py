@@ -11,13 +11,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-import string
+import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rs_onboard.zoo.deviation import GoldenOutput, deviation, rows_of
 from rs_onboard.zoo.errors import ZooError
 
 if TYPE_CHECKING:
@@ -26,26 +28,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor, nn
 
+    from rs_onboard.zoo.deviation import RowRule, Rows
     from rs_onboard.zoo.network import NetworkEntry
 
 TOLERANCE = 1e-4
 CONSTANT_PREFIXES = ('binomial_', 'fixed_buffers_')
 PROBE_CLASSES = 7
-
-
-@dataclass(frozen=True)
-class GoldenOutput:
-    """Samples of one output.
-
-    Attributes:
-        shape: Shape of the whole array.
-        step: The sample is `flat[::step]` of the C-order array.
-        sample: (n,) float32.
-    """
-
-    shape: tuple[int, ...]
-    step: int
-    sample: NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -160,7 +148,7 @@ def read_golden(path: Path) -> GoldenFile:
             meta=json.loads(str(arrays['meta'])),
             input_seed=int(arrays.get('input_seed', np.array(0))),
         )
-    except (ValueError, KeyError, EOFError) as exc:
+    except (ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as exc:
         raise ZooError(
             f'{path}: not the golden file of a network ({exc}); expected an npz with keys, meta, '
             'input_shape and out_* arrays'
@@ -281,33 +269,11 @@ def run(network: nn.Module, inputs: list[NDArray[np.float32]]) -> dict[str, NDAr
     return {name: tensor.numpy() for name, tensor in named.items()}
 
 
-def deviation(ours: NDArray[np.float32], golden: GoldenOutput, angle: int | None = None) -> float:
-    """Compute max |ours - golden| / max(1, max |golden|) of arrays of the same shape.
-
-    Args:
-        ours: Our array.
-        golden: Samples of theirs.
-        angle: Column of the last axis that holds angles of boxes, equal modulo half a turn.
-    """
-    sample = np.ascontiguousarray(ours).ravel()[:: golden.step]
-    scale = max(1.0, float(np.abs(golden.sample).max(initial=0.0)))
-    apart = np.abs(sample.astype(np.float64) - golden.sample)
-    if angle is not None:
-        column = np.arange(0, ours.size, golden.step) % ours.shape[-1]
-        apart = np.where(column == angle, np.minimum(apart, np.abs(apart - np.pi)), apart)
-    return float(apart.max(initial=0.0) / scale)
-
-
-def angle_of(name: str, angles: Mapping[str, int]) -> int | None:
-    """Look up the angle column of an output; outputs of several images are numbered."""
-    return angles.get(name.rstrip(string.digits))
-
-
 def find_output(
     name: str,
     ours: Mapping[str, NDArray[np.float32]],
     golden: GoldenOutput,
-    angles: Mapping[str, int],
+    rules: Mapping[str, RowRule],
 ) -> str:
     """Find our output of a golden name; by its values where a file has names of its own.
 
@@ -317,7 +283,7 @@ def find_output(
     alike = [key for key, array in ours.items() if array.shape == golden.shape]
     return min(
         alike,
-        key=lambda key: (deviation(ours[key], golden, angle_of(key, angles)), key != name),
+        key=lambda key: (deviation(ours[key], golden, rows_of(key, ours, rules)), key != name),
         default=name,
     )
 
@@ -327,7 +293,7 @@ def compare(
     output: str,
     ours: NDArray[np.float32] | None,
     golden: GoldenOutput,
-    angle: int | None = None,
+    rows: Rows | None = None,
 ) -> OutputCheck:
     """Compare one output with its golden sample; see `deviation`."""
     if ours is None:
@@ -336,7 +302,7 @@ def compare(
         return OutputCheck(
             network, output, float('nan'), f'shape {ours.shape}, expected {golden.shape}'
         )
-    return OutputCheck(network, output, deviation(ours, golden, angle))
+    return OutputCheck(network, output, deviation(ours, golden, rows))
 
 
 def check_golden(path: Path | str) -> list[OutputCheck]:
@@ -358,12 +324,12 @@ def check_golden(path: Path | str) -> list[OutputCheck]:
     inputs = golden.draw_inputs()
     constant: dict[str, NDArray[np.float32]] = {}
     plain: dict[str, NDArray[np.float32]] = {}
-    angles: dict[str, int] = {}
+    rules: dict[str, RowRule] = {}
     fixed_here = any(out.startswith(CONSTANT_PREFIXES) for out in golden.outputs)
     for entry in entries:
         network = build_matching(entry, golden).eval()
         drawn = load_drawn(network, entry, golden)
-        angles |= getattr(network, 'angle_columns', {})
+        rules |= getattr(network, 'row_rules', {})
         constant |= run(network, inputs)
         buffers = dict(network.named_buffers())
         for key, value in drawn.items():
@@ -375,8 +341,7 @@ def check_golden(path: Path | str) -> list[OutputCheck]:
         prefix = next((p for p in CONSTANT_PREFIXES if output.startswith(p)), '')
         if prefix or plain:
             named = constant if prefix else plain
-            ours = find_output(output.removeprefix(prefix), named, expected, angles)
-            checks.append(
-                compare(entries[0].name, output, named.get(ours), expected, angle_of(ours, angles))
-            )
+            ours = find_output(output.removeprefix(prefix), named, expected, rules)
+            rows = rows_of(ours, named, rules)
+            checks.append(compare(entries[0].name, output, named.get(ours), expected, rows))
     return checks

@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rs_onboard.zoo.deviation import GoldenOutput
 from rs_onboard.zoo.errors import ZooError
-from rs_onboard.zoo.golden import GoldenOutput, check_golden, compare, draw_weight, read_golden
+from rs_onboard.zoo.golden import check_golden, compare, draw_weight, read_golden
 
 GOLDEN = Path(__file__).parents[1] / 'data' / 'golden'
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 import torch
 from torch import Tensor, nn
 
+from rs_onboard.zoo.deviation import RowRule
 from rs_onboard.zoo.oriented_rcnn import roi_head, rpn
 from rs_onboard.zoo.oriented_rcnn.anchors import STRIDES
 from rs_onboard.zoo.oriented_rcnn.fpn import FeaturePyramid
@@ -61,13 +62,18 @@ class OrientedRcnn(nn.Module):
     # Regions an image in the exported form: the time of the second stage is proportional to them.
     exported_proposals = rpn.PROPOSALS
 
-    # Outputs by name, less the number of the image: the column with the angle of a box.
-    angle_columns: ClassVar[Mapping[str, int]] = {
-        'rois': 5,
-        'proposals': 4,
-        'detections': 4,
-        'detections_by_class': 4,
-        'detection_boxes': 4,
+    # Named outputs, less the number of the image, that are rows in the order of scores.
+    row_rules: ClassVar[Mapping[str, RowRule]] = {
+        'rois': RowRule('roi_scores', 0, angle=5),
+        **dict.fromkeys(
+            ('roi_scores', 'roi_features', 'cls_score', 'bbox_pred', 'probabilities'),
+            RowRule('roi_scores', 0),
+        ),
+        'proposals': RowRule('proposals', 5, angle=4),
+        'detections': RowRule('detections', 5, angle=4),
+        'detection_boxes': RowRule('detections', 5, angle=4),
+        'detection_labels': RowRule('detections', 5),
+        'detections_by_class': RowRule('detections_by_class', 5, angle=4),
     }
 
     def __init__(self, backbone: nn.Module, channels: Sequence[int], *, classes: int) -> None:
@@ -167,6 +173,7 @@ class OrientedRcnn(nn.Module):
         owners = regions.images[:, None].to(regions.rois)
         named |= {
             'rois': torch.cat((owners, regions.rois), dim=1),
+            'roi_scores': proposals[proposals[..., 5] >= 0][:, 5:],
             'roi_features': regions.features,
             'cls_score': regions.logits,
             'bbox_pred': regions.deltas,
