@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import json
+import zipfile
+import zlib
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -112,7 +114,7 @@ def check_decode(path: Path) -> list[OutputCheck]:
                     checks.append(
                         compare_decoded(path.stem, f'case {index} {output}', ours, arrays[output])
                     )
-    except (KeyError, ValueError, EOFError) as exc:
+    except (KeyError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as exc:
         raise ZooError(f'{path}: not the golden file of a DNAS decoder ({exc!r})') from exc
     return checks
 
