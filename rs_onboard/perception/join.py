@@ -18,6 +18,10 @@ P = TypeVar('P')
 # given up are remembered, so that a piece that does come is not taken for a new frame.
 MAX_PENDING = 32
 
+# Stamps that lie further apart than frames can wait for each other are of different rounds of a
+# recording, and their order says nothing.
+NEW_ROUND_NS = 5_000_000_000
+
 
 @dataclass(frozen=True)
 class Joined(Generic[P]):
@@ -34,7 +38,7 @@ class Joined(Generic[P]):
     missing: tuple[str, ...]
 
 
-@dataclass
+@dataclass(eq=False)
 class _Pending(Generic[P]):
     stamp_ns: int
     since_s: float
@@ -46,9 +50,10 @@ class StampJoin(Generic[P]):
     """Joins pieces by stamp.
 
     Every source sends its pieces in order, so a piece for one frame means that the same piece of
-    frames seen before will not come any more: no time-out is needed while the sources are alive.
-    A frame comes out once; a piece that comes after it was given up is left out. May be called from
-    several threads.
+    earlier frames will not come any more: no time-out is needed while the sources are alive. A
+    source whose stamps go back has begun a new round; what it sends then counts as later. A frame
+    comes out once; a piece that comes after it was given up is left out. May be called from several
+    threads.
 
     Args:
         parts: Names of the pieces of a frame.
@@ -56,42 +61,55 @@ class StampJoin(Generic[P]):
 
     def __init__(self, parts: Sequence[str]) -> None:
         self._names = tuple(parts)
-        self._pending: dict[int, _Pending[P]] = {}
+        self._pending: list[_Pending[P]] = []
+        self._last: dict[str, int] = {}
         self._given_up: dict[int, set[str]] = {}
         self._lock = threading.Lock()
 
     def add(self, stamp_ns: int, name: str, part: P) -> list[Joined[P]]:
         """Add a piece; returns the frames that became complete or will not, oldest first."""
         with self._lock:
-            entry = self._pending.get(stamp_ns)
+            entry = next((e for e in self._pending if e.stamp_ns == stamp_ns), None)
+            if entry is None and not self._is_late(stamp_ns, name):
+                entry = self._begin(stamp_ns, name)
+            self._last[name] = stamp_ns
             if entry is None:
-                if self._is_late(stamp_ns, name):
-                    return []
-                entry = self._pending[stamp_ns] = _Pending(stamp_ns, time.monotonic())
-            for earlier in self._pending.values():
-                if earlier is entry:
-                    break
-                if name not in earlier.parts:
-                    earlier.missing.add(name)
+                return []
+            for earlier in self._pending[: self._pending.index(entry)]:
+                earlier.missing.add(name)
             entry.parts[name] = part
             if len(self._pending) > MAX_PENDING:
-                oldest = next(iter(self._pending.values()))
-                oldest.missing.update(set(self._names) - set(oldest.parts))
+                self._pending[0].missing.update(self._names)
             return self._collect()
 
     def expire(self, timeout_s: float) -> list[Joined[P]]:
         """Give up on pieces that were awaited for longer than a time [s]."""
         with self._lock:
             limit = time.monotonic() - timeout_s
-            for entry in self._pending.values():
+            for entry in self._pending:
                 if entry.since_s <= limit:
-                    entry.missing.update(set(self._names) - set(entry.parts))
+                    entry.missing.update(self._names)
             return self._collect()
 
     def pending(self) -> int:
         """Return the number of frames that wait for a piece."""
         with self._lock:
             return len(self._pending)
+
+    def _begin(self, stamp_ns: int, name: str) -> _Pending[P]:
+        """Put a frame in its place among those that wait."""
+        entry: _Pending[P] = _Pending(stamp_ns, time.monotonic())
+        if self._last.get(name, stamp_ns) > stamp_ns:
+            self._last.clear()
+            self._pending.append(entry)
+            return entry
+        # Its first pieces were lost: those of later frames came before it.
+        entry.missing.update(n for n, last in self._last.items() if _soon_after(last, stamp_ns))
+        place = len(self._pending)
+        while place and _soon_after(self._pending[place - 1].stamp_ns, stamp_ns):
+            place -= 1
+        self._pending.insert(place, entry)
+        return entry
 
     def _is_late(self, stamp_ns: int, name: str) -> bool:
         """Whether a piece is one that was given up; any other starts the stamp anew (a loop)."""
@@ -105,14 +123,10 @@ class StampJoin(Generic[P]):
         return False
 
     def _collect(self) -> list[Joined[P]]:
-        done = [
-            entry
-            for entry in self._pending.values()
-            if all(name in entry.parts or name in entry.missing for name in self._names)
-        ]
+        done = [e for e in self._pending if {*e.parts, *e.missing}.issuperset(self._names)]
         joined = []
         for entry in done:
-            del self._pending[entry.stamp_ns]
+            self._pending.remove(entry)
             missing = tuple(name for name in self._names if name not in entry.parts)
             if missing:
                 self._given_up[entry.stamp_ns] = set(missing)
@@ -120,3 +134,7 @@ class StampJoin(Generic[P]):
                     del self._given_up[next(iter(self._given_up))]
             joined.append(Joined(entry.stamp_ns, entry.parts, missing))
         return joined
+
+
+def _soon_after(other_ns: int, stamp_ns: int) -> bool:
+    return 0 < other_ns - stamp_ns < NEW_ROUND_NS
