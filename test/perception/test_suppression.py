@@ -48,7 +48,7 @@ def slow(boxes, scores, classes, threshold):
 
 
 @pytest.mark.parametrize('threshold', [0.0, 0.1, 0.5, 0.9])
-@pytest.mark.parametrize('blocks', [(256, 4096), (4, 16), (1, 1)])
+@pytest.mark.parametrize('blocks', [(128, 4096), (4, 16), (1, 1)])
 def test_kept_boxes_are_those_of_the_slow_loop(monkeypatch, threshold, blocks):
     monkeypatch.setattr(suppression, 'FIRST_BLOCK', blocks[0])
     monkeypatch.setattr(suppression, 'LARGEST_BLOCK', blocks[1])
