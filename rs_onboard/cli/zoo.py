@@ -45,8 +45,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     make.add_argument('--network', required=True, metavar='NAME', help='see `rs_onboard zoo list`')
     make.add_argument(
         '--classes',
-        metavar='NAMES',
-        help='class names, separated by commas, or their number; default: the number in the file',
+        nargs='+',
+        metavar='NAME',
+        help='class names, separated by blanks or commas, or their number; default: as in the file',
     )
     make.add_argument('--bands', type=int, metavar='N', help='default: those of the file')
     make.add_argument(
@@ -163,21 +164,20 @@ def import_file(args: argparse.Namespace) -> int:
     return 0
 
 
-def parse_classes(text: str | None) -> int | list[str] | None:
+def parse_classes(words: Sequence[str] | None) -> int | list[str] | None:
     """Read class names or their number.
 
     Raises:
         ValueError: No class, an empty name or one given twice.
     """
-    if text is None:
+    if words is None:
         return None
+    text = ','.join(words)
     if text.strip().isdecimal() and int(text) > 0:
         return int(text)
     names = [name.strip() for name in text.split(',')]
     if not all(names) or names == ['0'] or len(set(names)) < len(names):
-        raise ValueError(
-            f'--classes {text!r}: expected different names separated by commas, or their number'
-        )
+        raise ValueError(f'--classes {text!r}: expected different names, or their number')
     return names
 
 

@@ -212,17 +212,15 @@ class DensePyramid(nn.Module):
     def forward(self, before: list[Tensor], after: list[Tensor]) -> list[Tensor]:
         """Merge each level with the next coarser one, three times."""
         seen = [[a, b] for a, b in zip(before, after, strict=True)]
-        coarse = [[double(x) for x in pair] for pair in seen]
+        coarse = [[double(x) for x in pair] for pair in seen[1:]]
         for step in range(1, LEVELS):
             merged = [
-                self.get_submodule(f'conv{level}_{step}')(
-                    torch.cat((*seen[level], *coarse[level + 1]), 1)
-                )
-                for level in range(LEVELS - step)
+                self.get_submodule(f'conv{level}_{step}')(torch.cat((*fine, *doubled), 1))
+                for level, (fine, doubled) in enumerate(zip(seen, coarse, strict=False))
             ]
-            for level, x in enumerate(merged):
-                seen[level].append(x)
-            coarse = [[double(x)] for x in merged]
+            for fine, x in zip(seen, merged, strict=False):
+                fine.append(x)
+            coarse = [[double(x)] for x in merged[1:]]
         return seen[0][2:]
 
 

@@ -11,12 +11,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest.importorskip('torch')
+torch = pytest.importorskip('torch')
 
-from rs_onboard.zoo.check import check_file, check_folder
-from rs_onboard.zoo.dnas_encoding import OPERATOR_NAMES
-from rs_onboard.zoo.dnas_gid5 import GID5_L12
-from rs_onboard.zoo.errors import ZooError
+from rs_onboard.zoo.check import check_file, check_folder  # noqa: E402
+from rs_onboard.zoo.dnas_encoding import OPERATOR_NAMES  # noqa: E402
+from rs_onboard.zoo.dnas_gid5 import GID5_L12  # noqa: E402
+from rs_onboard.zoo.errors import ZooError  # noqa: E402
+
+torch.set_num_threads(1)
 
 GOLDEN = Path(__file__).parents[1] / 'data' / 'golden'
 

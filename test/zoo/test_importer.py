@@ -21,6 +21,8 @@ from rs_onboard.zoo.errors import CheckpointError, ZooError  # noqa: E402
 from rs_onboard.zoo.importer import import_checkpoint  # noqa: E402
 from rs_onboard.zoo.key_match import MisfitError  # noqa: E402
 
+torch.set_num_threads(1)
+
 OPTIMIZER = {'state': {0: {'momentum_buffer': torch.ones(2)}}, 'param_groups': [{'lr': 0.1}]}
 
 
