@@ -49,7 +49,7 @@ setup(
     python_requires='>=3.10',
     install_requires=['setuptools'],
     packages=find_packages(include=[PACKAGE, f'{PACKAGE}.*']),
-    package_data={PACKAGE: ['py.typed', 'training/recipes/*.yaml']},
+    package_data={PACKAGE: ['py.typed', 'replay/report/*.css', 'training/recipes/*.yaml']},
     data_files=[
         ('share/ament_index/resource_index/packages', [f'resource/{PACKAGE}']),
         (SHARE, ['package.xml', 'LICENSE']),

@@ -8,15 +8,18 @@ import json
 import os
 from typing import TYPE_CHECKING, Any
 
+import cv2
 import numpy as np
 
-from rs_onboard.geo.footprint import footprint
+from rs_onboard.geo.footprint import footprint, within_date_line
 from rs_onboard.geo.gsd import ground_scale
 from rs_onboard.perception.results import SceneResult, SegmentationResult
 from rs_onboard.perception.stitch import UNKNOWN_LABEL
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
     from rs_onboard.perception.results import FrameResults, TaskReport, TaskResult
 
@@ -41,6 +44,7 @@ def frame_record(results: FrameResults, *, timing: bool = True) -> dict[str, Any
         'height': header.height,
         'width': header.width,
         'pose': _pose(results),
+        'footprint': _footprint(results),
     }
     if timing and results.latency_ms is not None:
         record['latency_ms'] = round(results.latency_ms, 3)
@@ -54,16 +58,16 @@ def frame_feature(results: FrameResults) -> dict[str, Any]:
 
     Without a full pose the geometry is null and `footprint_unknown` says why.
     """
-    frame = results.frame
-    shape = footprint(frame.camera if frame else None, frame.pose if frame else None)
-    geometry = None
-    if shape.corners is not None:
-        # RFC 7946 wants rings counter-clockwise; image corners seen from above run clockwise.
-        ring = [[round(x, 8), round(y, 8)] for x, y in shape.corners[::-1]]
-        geometry = {'type': 'Polygon', 'coordinates': [[*ring, ring[0]]]}
     properties = frame_record(results)
-    if shape.reason:
-        properties['footprint_unknown'] = shape.reason
+    shape = properties.pop('footprint')
+    geometry: dict[str, Any] | None = None
+    if 'unknown' in shape:
+        properties['footprint_unknown'] = shape['unknown']
+    else:
+        polygons = [_rings(part) for part in within_date_line(np.array(shape['corners']))]
+        geometry = {'type': 'Polygon', 'coordinates': polygons[0]}
+        if len(polygons) > 1:
+            geometry = {'type': 'MultiPolygon', 'coordinates': polygons}
     return {'type': 'Feature', 'geometry': geometry, 'properties': properties}
 
 
@@ -71,7 +75,8 @@ def class_shares(result: SegmentationResult) -> dict[str, float]:
     """Return the share of the frame of every class that occurs, by name; `unknown` included."""
     if not result.labels.size:
         return {}
-    counts = np.bincount(result.labels.ravel(), minlength=UNKNOWN_LABEL + 1)
+    # Not numpy's bincount, which copies the mask as eight bytes a pixel.
+    counts = cv2.calcHist([result.labels], [0], None, [256], [0, 256]).ravel()
     shares = {
         name: round(float(counts[index]) / result.labels.size, 4)
         for index, name in enumerate(result.classes)
@@ -113,6 +118,13 @@ class ResultFiles:
         self._features.close()
 
 
+def _rings(corners: NDArray[np.float64]) -> list[list[list[float]]]:
+    """Write (N, 2) longitude, latitude as the only ring of a polygon."""
+    # RFC 7946 wants rings counter-clockwise; image corners seen from above run clockwise.
+    ring: list[list[float]] = corners[::-1].round(8).tolist()
+    return [[*ring, ring[0]]]
+
+
 def _pose(results: FrameResults) -> dict[str, Any]:
     frame = results.frame
     if frame is None:
@@ -129,6 +141,14 @@ def _pose(results: FrameResults) -> dict[str, Any]:
         'orientation_xyzw': pose.orientation,
         'gsd_m': scale.gsd_m,
     }
+
+
+def _footprint(results: FrameResults) -> dict[str, Any]:
+    frame = results.frame
+    shape = footprint(frame.camera if frame else None, frame.pose if frame else None)
+    if shape.corners is None:
+        return {'unknown': shape.reason}
+    return {'corners': [[round(x, 8), round(y, 8)] for x, y in shape.corners.tolist()]}
 
 
 def _report(report: TaskReport, *, timing: bool) -> dict[str, Any]:

@@ -25,6 +25,11 @@ class NodeCounts:
     dropped: Mapping[str, int]
     waiting: int
 
+    @property
+    def unaccounted(self) -> int:
+        """Items received of which nobody knows what became; anything but 0 is a fault."""
+        return self.received - self.done - sum(self.dropped.values()) - self.waiting
+
 
 @dataclass(frozen=True)
 class RunSummary:
@@ -94,6 +99,16 @@ def status_counts(records: Sequence[Mapping[str, Any]], task: str) -> dict[str, 
     return counts
 
 
+def reason_counts(records: Sequence[Mapping[str, Any]], task: str) -> dict[str, int]:
+    """Return how often a task gave each reason for not being `ok`."""
+    counts: dict[str, int] = {}
+    for record in records:
+        reason = record.get(task, {}).get('reason')
+        if reason:
+            counts[reason] = counts.get(reason, 0) + 1
+    return counts
+
+
 def summary_text(run: RunSummary) -> str:
     """Write the summary for the terminal."""
     published = len(run.records)
@@ -117,15 +132,8 @@ def summary_text(run: RunSummary) -> str:
         statuses = ', '.join(f'{number} {status}' for status, number in counted.items())
         untrained = '' if card.trained else ' UNTRAINED'
         lines.append(f'{task}: {card.name}{untrained}: {statuses or "no results"}')
-        lines += [f'  {reason}' for reason in _reasons(run.records, task)]
+        lines += [
+            f'  {count} x {reason}' for reason, count in reason_counts(run.records, task).items()
+        ]
     lines += ['', *run.notes]
     return '\n'.join(lines)
-
-
-def _reasons(records: Sequence[Mapping[str, Any]], task: str) -> list[str]:
-    reasons: dict[str, int] = {}
-    for record in records:
-        reason = record.get(task, {}).get('reason')
-        if reason:
-            reasons[reason] = reasons.get(reason, 0) + 1
-    return [f'{count} x {reason}' for reason, count in reasons.items()]
