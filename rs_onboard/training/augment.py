@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import cv2
@@ -83,6 +84,34 @@ def orient(array: Image, turns: int, *, flip: bool) -> Image:
     return np.ascontiguousarray(turned[:, ::-1] if flip else turned)
 
 
+@dataclass(frozen=True)
+class Tone:
+    """Colour statistics of an image.
+
+    Attributes:
+        mean: (3,) mean of each band, 0 to 255.
+        spread: (3,) standard deviation of each band.
+    """
+
+    mean: NDArray[np.float64]
+    spread: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, image: Image) -> Tone:
+        """Measure an image (H, W, 3)."""
+        return cls(image.mean((0, 1)), image.std((0, 1)) + 1.0)
+
+
+def retone(image: Image, own: Tone, other: Tone, share: float) -> Image:
+    """Move the colour statistics `own` of the image a share of the way to `other`."""
+    mean = own.mean + share * (other.mean - own.mean)
+    spread = own.spread * np.power(other.spread / own.spread, share)
+    levels = np.arange(256, dtype=np.float64)[:, None]
+    table = (levels - own.mean) / own.spread * spread + mean
+    table = np.clip(np.rint(table), 0, 255).astype(np.uint8)
+    return np.asarray(cv2.LUT(image, table.reshape(256, 1, 3)), np.uint8)
+
+
 def recolour(image: Image, strength: float, rng: np.random.Generator) -> Image:
     """Vary brightness, contrast, gamma, colour cast and saturation."""
     levels = np.arange(256, dtype=np.float64) / 255
@@ -136,9 +165,15 @@ def augment(
     size: int,
     recipe: AugmentRecipe,
     rng: np.random.Generator,
+    tones: tuple[Tone, Tone] | None = None,
 ) -> tuple[Image, Image | None]:
-    """Make a sample of (size, size) from an image (H, W, 3) and its mask (H, W), if any."""
+    """Make a sample of (size, size) from an image (H, W, 3) and its mask (H, W), if any.
+
+    `tones` are those of the whole image and of another one, which it may take on.
+    """
     image, mask = window(image, mask, size, recipe, rng)
+    if tones and rng.random() < recipe.tone:
+        image = retone(image, *tones, share=rng.uniform(0.3, 1.0))
     if recipe.colour and rng.random() < 0.8:
         image = recolour(image, recipe.colour, rng)
     if rng.random() < recipe.blur:

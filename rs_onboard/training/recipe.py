@@ -50,6 +50,8 @@ class AugmentRecipe:
         low: Smallest window side as a factor of the base.
         high: Largest window side as a factor of the base.
         rotate: Share of samples turned by any angle; the eight flips and turns always apply.
+        tone: Share of samples whose brightness, contrast and cast become those of another image of
+            the set, as if another camera had taken them at another hour.
         colour: Strength of the changes of brightness, contrast, colour cast and saturation.
         blur: Share of samples blurred (half of them along a line, as by motion).
         haze: Share of samples under haze.
@@ -60,6 +62,7 @@ class AugmentRecipe:
     low: float
     high: float
     rotate: float
+    tone: float
     colour: float
     blur: float
     haze: float
@@ -215,6 +218,7 @@ def _augment(fields: Fields) -> AugmentRecipe:
         low=low,
         high=fields.number('high', low, 20),
         rotate=fields.number('rotate', 0, 1, 0.0),
+        tone=fields.number('tone', 0, 1, 0.0),
         colour=fields.number('colour', 0, 1, 0.0),
         blur=fields.number('blur', 0, 1, 0.0),
         haze=fields.number('haze', 0, 1, 0.0),

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from rs_onboard.training import losses
-from rs_onboard.training.augment import augment
+from rs_onboard.training.augment import Tone, augment
 from rs_onboard.training.data import pixel_counts
 from rs_onboard.training.edges import edge_target
 from rs_onboard.training.metrics import Confusion
@@ -48,6 +48,18 @@ class Scores:
     figures: Mapping[str, float]
 
 
+class Tones:
+    """The tones of the training images, to be exchanged between them."""
+
+    def __init__(self, samples: Sequence[Sample]) -> None:
+        self.known = {sample.name: Tone.of(sample.image) for sample in samples}
+        self.all = list(self.known.values())
+
+    def draw(self, sample: Sample, rng: np.random.Generator) -> tuple[Tone, Tone]:
+        """Give the tone of a sample and that of any image."""
+        return self.known[sample.name], self.all[int(rng.integers(len(self.all)))]
+
+
 class Task(Protocol):
     """The part of the training loop that knows the task."""
 
@@ -70,6 +82,7 @@ class SceneTask:
     def __init__(self, recipe: Recipe, data: DataSet) -> None:
         self.recipe = recipe
         self.classes = len(data.classes)
+        self.tones = Tones(data.splits['train'])
 
     def loss(
         self,
@@ -80,7 +93,10 @@ class SceneTask:
     ) -> Tensor:
         """Augment, mix pairs of the batch, and compute the loss."""
         recipe = self.recipe
-        tiles = [augment(s.image, None, size, recipe.augment, rng)[0] for s in samples]
+        tiles = [
+            augment(s.image, None, size, recipe.augment, rng, self.tones.draw(s, rng))[0]
+            for s in samples
+        ]
         images = to_input(tiles)
         labels = torch.tensor([s.label for s in samples])
         target = losses.smooth_one_hot(labels, self.classes, recipe.loss.smoothing)
@@ -123,6 +139,7 @@ class SegmentationTask:
     def __init__(self, recipe: Recipe, data: DataSet) -> None:
         self.recipe = recipe
         self.classes = len(data.classes)
+        self.tones = Tones(data.splits['train'])
         counts = torch.from_numpy(pixel_counts(data.splits['train'], self.classes))
         weighted = recipe.loss.class_weights
         self.weights = losses.class_weights(counts) if weighted else torch.ones(self.classes)
@@ -135,7 +152,10 @@ class SegmentationTask:
         rng: np.random.Generator,
     ) -> Tensor:
         """Augment images with their masks and add up the losses of all outputs."""
-        pairs = [augment(s.image, s.mask, size, self.recipe.augment, rng) for s in samples]
+        pairs = [
+            augment(s.image, s.mask, size, self.recipe.augment, rng, self.tones.draw(s, rng))
+            for s in samples
+        ]
         masks = [mask for _, mask in pairs if mask is not None]
         labels = torch.from_numpy(np.stack(masks))
         outputs = network.named_outputs(to_input([image for image, _ in pairs]))

@@ -10,11 +10,21 @@ import numpy as np
 import pytest
 from small_sets import recipe_file
 
-from rs_onboard.training.augment import augment, blur, compress, haze, orient, recolour, window
+from rs_onboard.training.augment import (
+    Tone,
+    augment,
+    blur,
+    compress,
+    haze,
+    orient,
+    recolour,
+    retone,
+    window,
+)
 from rs_onboard.training.data import IGNORE
 from rs_onboard.training.recipe import AugmentRecipe, load_recipe
 
-GEOMETRY = AugmentRecipe('tile', 0.5, 2.0, 0.5, 0, 0, 0, 0)
+GEOMETRY = AugmentRecipe('tile', 0.5, 2.0, 0.5, 0, 0, 0, 0, 0)
 
 
 def labelled(height: int = 160, width: int = 200) -> tuple[np.ndarray, np.ndarray]:
@@ -44,7 +54,7 @@ def test_image_and_mask_move_together():
 
 def test_a_window_of_the_whole_image_is_one_of_the_eight_orientations():
     image = np.random.default_rng(1).integers(0, 256, (32, 32, 3)).astype(np.uint8)
-    whole = AugmentRecipe('image', 1.0, 1.0, 0, 0, 0, 0, 0)
+    whole = AugmentRecipe('image', 1.0, 1.0, 0, 0, 0, 0, 0, 0)
     wanted = {orient(image, t, flip=f).tobytes() for t in range(4) for f in (False, True)}
     assert len(wanted) == 8
     rng = np.random.default_rng(2)
@@ -56,7 +66,7 @@ def test_an_image_smaller_than_the_window_is_mirrored_and_its_mask_ignored_beyon
     image, mask = labelled(40, 40)
     mask[:] = 1
     rng = np.random.default_rng(3)
-    wide = AugmentRecipe('tile', 1.5, 1.5, 0, 0, 0, 0, 0)
+    wide = AugmentRecipe('tile', 1.5, 1.5, 0, 0, 0, 0, 0, 0)
     cut, labels = window(image + 1, mask, 64, wide, rng)
     assert cut.min() >= 1
     assert 0.1 < (labels == IGNORE).mean() < 0.9
@@ -83,3 +93,15 @@ def test_the_same_seed_gives_the_same_sample(tmp_path):
     first, second = (augment(image, mask, 48, recipe, np.random.default_rng(9)) for _ in range(2))
     assert np.array_equal(first[0], second[0])
     assert np.array_equal(first[1], second[1])
+
+
+def test_an_image_takes_on_the_tone_of_another():
+    rng = np.random.default_rng(6)
+    dark = rng.normal(60, 10, (50, 50, 3)).clip(0, 255).astype(np.uint8)
+    warm = (
+        (rng.normal(0, 20, (50, 50, 3)) + np.array([180, 140, 100])).clip(0, 255).astype(np.uint8)
+    )
+    toned = Tone.of(retone(dark, Tone.of(dark), Tone.of(warm), 1.0))
+    assert toned.mean == pytest.approx(Tone.of(warm).mean, abs=2)
+    assert toned.spread == pytest.approx(Tone.of(warm).spread, abs=2)
+    assert np.array_equal(retone(dark, Tone.of(dark), Tone.of(warm), 0.0), dark)
