@@ -95,7 +95,7 @@ def check_file(path: Path) -> FileCheck:
         used = outputs[0].network if outputs else network
         with torch.device('meta'):
             ours = count_parameters(build_matching(NETWORKS[used], golden))
-    except (ZooError, RuntimeError) as exc:
+    except (LookupError, RuntimeError, TypeError, ValueError) as exc:
         return FileCheck(path, network, problem=f'{type(exc).__name__}: {exc}')
     published = NETWORKS[used].published.parameters
     problem = '' if outputs else 'has no outputs to compare'
