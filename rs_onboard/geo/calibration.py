@@ -19,6 +19,10 @@ MAX_FILE_BYTES = 2**20
 MAX_SIDE = 2**16
 COEFFICIENTS = {'plumb_bob': 5, 'rational_polynomial': 8, 'equidistant': 4}
 
+# Anchors let a few bytes hold gigabytes; a message shows the outside of them.
+_SHORT = reprlib.Repr()
+_SHORT.maxlevel = 2
+
 
 def camera_from_file(path: Path) -> CameraModel:
     """Read a camera_info file.
@@ -51,8 +55,7 @@ def camera_from_file(path: Path) -> CameraModel:
     model = document.get('distortion_model', 'plumb_bob')
     if not isinstance(model, str) or model not in COEFFICIENTS:
         raise CameraError(
-            f'{path}: distortion_model is {reprlib.repr(model)}; '
-            f'allowed: {", ".join(COEFFICIENTS)}.'
+            f'{path}: distortion_model is {_SHORT.repr(model)}; allowed: {", ".join(COEFFICIENTS)}.'
         )
     try:
         return CameraModel(
@@ -89,7 +92,7 @@ def _numbers(path: Path, document: dict[str, object], key: str, count: int) -> t
     numbers = [float(x) for x in items if _is_number(x)]
     if len(items) != count or len(numbers) != count:
         raise CameraError(
-            f'{path}: {key} is {reprlib.repr(value)}; allowed: {count} numbers. Correct the file.'
+            f'{path}: {key} is {_SHORT.repr(value)}; allowed: {count} numbers. Correct the file.'
         )
     return tuple(numbers)
 

@@ -1,0 +1,222 @@
+# Copyright 2026 The rs_onboard authors
+# SPDX-License-Identifier: Apache-2.0
+"""Footprints of known geometry; distortion and offsets against independent formulas."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rs_onboard.geo.camera import CameraModel
+from rs_onboard.geo.errors import CameraError
+from rs_onboard.geo.footprint import (
+    bearing,
+    footprint,
+    ground_offsets,
+    offset_to_wgs84,
+    within_date_line,
+)
+from rs_onboard.geo.pose import NADIR_MOUNT, Pose, from_roll_pitch_yaw, multiply
+
+CAMERA = CameraModel(400, 300, 500.0, 500.0, 199.5, 149.5)
+CORNERS = np.array([(-0.5, -0.5), (399.5, -0.5), (399.5, 299.5), (-0.5, 299.5)])
+
+
+def attitude(roll_deg=0.0, pitch_deg=0.0, yaw_deg=0.0):
+    angles = (math.radians(angle) for angle in (roll_deg, pitch_deg, yaw_deg))
+    return multiply(from_roll_pitch_yaw(*angles), NADIR_MOUNT)
+
+
+def pose_with(**changes):
+    return dataclasses.replace(Pose(0, 46.0, 7.0, 600.0, 100.0, attitude(yaw_deg=90.0)), **changes)
+
+
+def test_a_nadir_view_northwards_is_a_rectangle_below_the_camera():
+    # 100 m and 500 px: 0.2 m a pixel, 80 x 60 m.
+    offsets = ground_offsets(CORNERS, CAMERA, attitude(yaw_deg=90.0), 100.0)
+    expected = [(-40, 30), (40, 30), (40, -30), (-40, -30)]
+    assert offsets == pytest.approx(np.array(expected, float), abs=1e-9)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.floats(-180, 180), st.floats(1, 4000))
+def test_turning_and_climbing_turn_and_enlarge_the_rectangle(yaw, height):
+    offsets = ground_offsets(CORNERS, CAMERA, attitude(yaw_deg=yaw), height)
+    nose = math.radians(yaw)
+    ahead, right = (
+        np.array([math.cos(nose), math.sin(nose)]),
+        np.array([math.sin(nose), -math.cos(nose)]),
+    )
+    sizes = np.array([(0.3, -0.4), (0.3, 0.4), (-0.3, 0.4), (-0.3, -0.4)]) * height
+    expected = sizes[:, :1] * ahead + sizes[:, 1:] * right
+    assert offsets == pytest.approx(expected, rel=1e-9, abs=1e-7)
+
+
+@pytest.mark.parametrize('pitch_deg', [-30.0, -10.0, 15.0])
+def test_a_tilted_view_reaches_as_far_as_its_rays(pitch_deg):
+    centre, top = np.array([(199.5, 149.5)]), np.array([(199.5, -0.5)])
+    looking = attitude(pitch_deg=pitch_deg, yaw_deg=90.0)
+    tilt, half_view = math.radians(-pitch_deg), math.atan(150 / 500)
+    ((east, north),) = ground_offsets(centre, CAMERA, looking, 100.0)
+    assert (east, north) == (pytest.approx(0.0, abs=1e-9), pytest.approx(100 * math.tan(tilt)))
+    ((_, far),) = ground_offsets(top, CAMERA, looking, 100.0)
+    assert far == pytest.approx(100 * math.tan(tilt + half_view))
+
+
+def test_rays_at_and_above_the_horizon_meet_no_ground():
+    looking = attitude(pitch_deg=-75.0)
+    rows = np.array([(199.5, -0.5), (199.5, 149.5), (199.5, 299.5)])
+    known = ~np.isnan(ground_offsets(rows, CAMERA, looking, 100.0)).any(axis=1)
+    # The top looks 2 degrees above the horizon, the centre 15 and the bottom 32 below.
+    assert known.tolist() == [False, True, True]
+    level = attitude(pitch_deg=-86.0)
+    assert np.isnan(ground_offsets(rows[1:2], CAMERA, level, 100.0)).all()
+
+
+def test_corners_go_clockwise_from_the_top_left_of_the_image():
+    shape = footprint(CAMERA, pose_with())
+    assert shape.reason == ''
+    north, south = 46.0 + 30 / 111_150, 46.0 - 30 / 111_150
+    assert shape.corners[:, 1] == pytest.approx([north, north, south, south], abs=2e-7)
+    assert (shape.corners[:, 0] - 7.0 > 0).tolist() == [False, True, True, False]
+
+
+@pytest.mark.parametrize(
+    ('camera', 'pose', 'reason'),
+    [
+        (None, pose_with(), 'camera intrinsics unknown'),
+        (CAMERA, None, 'pose unknown'),
+        (CAMERA, pose_with(height_m=None), 'height above ground unknown'),
+        (CAMERA, pose_with(height_m=0.0), 'height above ground unknown'),
+        (CAMERA, pose_with(orientation=None), 'attitude unknown'),
+        (CAMERA, pose_with(orientation=attitude(pitch_deg=-80.0)), 'reaches the horizon'),
+        (
+            dataclasses.replace(CAMERA, distortion_model='fov', distortion=(1.0,)),
+            pose_with(),
+            "found distortion model 'fov' with 1 coefficients; expected plumb_bob",
+        ),
+    ],
+)
+def test_what_stands_against_a_footprint_is_said(camera, pose, reason):
+    corners, found = footprint(camera, pose)
+    assert corners is None
+    assert reason in found
+
+
+LENSES = [
+    ('', ()),
+    ('plumb_bob', ()),
+    ('plumb_bob', (-0.3, 0.1, 0.001, -0.0005, 0.0)),
+    ('plumb_bob', (0.2, 0.05, 0.0, 0.0, 0.0)),
+    ('plumb_bob', (-0.28, 0.08, 0.0, 0.0)),
+    ('rational_polynomial', (0.5, 0.1, 0.0, 0.0, 0.01, 0.8, 0.2, 0.02)),
+    ('equidistant', (0.05, -0.01, 0.003, -0.001)),
+    ('equidistant', (0.0, 0.0, 0.0, 0.0)),
+]
+
+
+@pytest.mark.parametrize(('model', 'coefficients'), LENSES)
+def test_undoing_the_distortion_is_the_inverse_of_the_lens(model, coefficients):
+    camera = CameraModel(1920, 1080, 1100.0, 1090.0, 950.0, 545.0, model, coefficients)
+    x, y = np.meshgrid(np.linspace(-0.8, 0.8, 17), np.linspace(-0.45, 0.45, 11))
+    plane = np.stack([x.ravel(), y.ravel(), np.ones(x.size)], axis=1)
+    matrix = np.array([[1100.0, 0, 950.0], [0, 1090.0, 545.0], [0, 0, 1]])
+    project = cv2.fisheye.projectPoints if model == 'equidistant' else cv2.projectPoints
+    lens = np.array(coefficients or (0.0,) * 4)
+    pixels, _ = project(plane.reshape(-1, 1, 3), np.zeros(3), np.zeros(3), matrix, lens)
+    found = bearing(pixels.reshape(-1, 2), camera)
+    assert found == pytest.approx(plane, abs=1e-6)
+
+
+def test_where_a_lens_model_folds_back_there_is_no_direction():
+    # r (1 - 0.4 r^2) grows up to r = 0.91, to 0.61: pixels further out belong to no ray.
+    camera = CameraModel(2000, 2000, 1000.0, 1000.0, 999.5, 999.5, 'plumb_bob', (-0.4, 0, 0, 0, 0))
+    inside, outside = bearing(np.array([(999.5, 1499.5), (999.5, 1699.5)]), camera)
+    assert inside[1] * (1 - 0.4 * inside[1] ** 2) == pytest.approx(0.5, abs=1e-6)
+    assert np.isnan(outside[:2]).all()
+    assert footprint(camera, pose_with()).corners is None
+
+
+@pytest.mark.parametrize(
+    ('model', 'coefficients'),
+    [
+        ('fov', (0.9,)),
+        ('plumb_bob', (0.1, 0.2, 0.3)),
+        ('rational_polynomial', (0.1,) * 5),
+        ('equidistant', (0.1,) * 5),
+        ('', (0.1,) * 5),
+    ],
+)
+def test_lenses_that_ros_does_not_define_are_refused(model, coefficients):
+    camera = dataclasses.replace(CAMERA, distortion_model=model, distortion=coefficients)
+    message = f"'{model}' with {len(coefficients)} coefficients; expected plumb_bob with 5"
+    with pytest.raises(CameraError, match=message):
+        bearing(np.zeros((1, 2)), camera)
+
+
+def geocentric(longitude_deg, latitude_deg):
+    """Earth-centred position on the WGS 84 ellipsoid, from semi-axes and parametric latitude."""
+    a, b = 6_378_137.0, 6_356_752.314_245
+    longitude, latitude = math.radians(longitude_deg), math.radians(latitude_deg)
+    reduced = math.atan2(b * math.sin(latitude), a * math.cos(latitude))
+    ring = a * math.cos(reduced)
+    return np.array([ring * math.cos(longitude), ring * math.sin(longitude), b * math.sin(reduced)])
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.floats(-60, 60),
+    st.floats(-180, 180),
+    st.floats(-700, 700),
+    st.floats(-700, 700),
+)
+def test_an_offset_lands_where_the_tangent_plane_says(latitude, longitude, east, north):
+    ((x, y),) = offset_to_wgs84(np.array([(east, north)]), latitude, longitude)
+    phi, lam = math.radians(latitude), math.radians(longitude)
+    east_axis = np.array([-math.sin(lam), math.cos(lam), 0.0])
+    north_axis = np.array(
+        [-math.sin(phi) * math.cos(lam), -math.sin(phi) * math.sin(lam), math.cos(phi)]
+    )
+    moved = geocentric(x, y) - geocentric(longitude, latitude)
+    assert moved @ east_axis == pytest.approx(east, abs=0.15)
+    assert moved @ north_axis == pytest.approx(north, abs=0.15)
+
+
+def square(left, right, bottom=10.0, top=11.0):
+    return np.array([(left, top), (right, top), (right, bottom), (left, bottom)])
+
+
+def area(corners):
+    x, y = corners.T
+    return abs(np.sum(x * np.roll(y, -1) - np.roll(x, -1) * y) / 2)
+
+
+def test_polygons_on_one_side_of_the_date_line_stay_as_they_are():
+    for corners in (square(7, 8), square(-180, -179), square(179, 180)):
+        (part,) = within_date_line(corners)
+        assert part is corners
+
+
+@pytest.mark.parametrize('turn', [-1, 1])
+def test_polygons_beyond_the_date_line_come_back_on_the_other_side(turn):
+    beyond = square(181, 182) if turn > 0 else square(-182, -181)
+    (part,) = within_date_line(beyond)
+    assert part == pytest.approx(beyond - np.array([360.0 * turn, 0.0]))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.floats(-181, 181), st.floats(0.01, 3), st.floats(-1, 1))
+def test_cutting_at_the_date_line_loses_no_ground(left, width, slant):
+    corners = square(left, left + width)
+    corners[:2, 0] += slant
+    parts = within_date_line(corners)
+    assert 1 <= len(parts) <= 2
+    for part in parts:
+        assert np.abs(part[:, 0]).max() <= 180.0
+    assert sum(area(part) for part in parts) == pytest.approx(area(corners), abs=1e-9)

@@ -1,0 +1,76 @@
+# Copyright 2026 The rs_onboard authors
+# SPDX-License-Identifier: Apache-2.0
+"""The ground sample distance is the one that rays through two pixels give."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rs_onboard.geo.camera import CameraModel
+from rs_onboard.geo.footprint import ground_offsets
+from rs_onboard.geo.gsd import MAX_TILT_RAD, ground_scale
+from rs_onboard.geo.pose import NADIR_MOUNT, Pose, from_roll_pitch_yaw, multiply
+
+CAMERA = CameraModel(640, 480, 800.0, 800.0, 319.5, 239.5)
+
+
+def pose_with(height_m, orientation):
+    return Pose(0, 46.0, 7.0, 500.0, height_m, orientation)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.floats(2, 3000), st.floats(-0.5, 0.5), st.floats(-4, 4))
+def test_a_pixel_across_the_tilt_covers_the_ground_sample_distance(height, roll, yaw):
+    attitude = multiply(from_roll_pitch_yaw(roll, 0.0, yaw), NADIR_MOUNT)
+    scale = ground_scale(CAMERA, pose_with(height, attitude))
+    # Rolling turns the view about the nose, which is up in the image: rows keep their distance.
+    pixels = np.array([(319.5, 239.0), (319.5, 240.0)])
+    first, second = ground_offsets(pixels, CAMERA, attitude, height)
+    assert scale.reason == ''
+    assert scale.gsd_m == pytest.approx(np.linalg.norm(second - first), rel=1e-6)
+
+
+def test_different_focal_lengths_give_the_mean_pixel():
+    camera = CameraModel(640, 480, 400.0, 1600.0, 319.5, 239.5)
+    scale = ground_scale(camera, pose_with(100.0, NADIR_MOUNT))
+    assert scale.gsd_m == pytest.approx(100.0 / 800.0)
+
+
+def test_steep_views_have_no_single_scale():
+    for tilt, known in ((MAX_TILT_RAD - 1e-6, True), (MAX_TILT_RAD + 1e-6, False)):
+        attitude = multiply(from_roll_pitch_yaw(tilt, 0.0, 0.0), NADIR_MOUNT)
+        scale = ground_scale(CAMERA, pose_with(100.0, attitude))
+        assert (scale.gsd_m is not None) == known
+        assert scale.reason == ('' if known else 'camera tilted by 30 deg')
+
+
+@pytest.mark.parametrize(
+    ('camera', 'pose', 'reason'),
+    [
+        (None, pose_with(10.0, NADIR_MOUNT), 'camera intrinsics unknown'),
+        (CAMERA, None, 'pose unknown'),
+        (CAMERA, pose_with(None, NADIR_MOUNT), 'height above ground unknown'),
+        (CAMERA, pose_with(1.0, NADIR_MOUNT), 'height above ground is 1.0 m, not airborne'),
+        (CAMERA, pose_with(-3.0, NADIR_MOUNT), 'height above ground is -3.0 m, not airborne'),
+        (CAMERA, pose_with(10.0, None), 'attitude unknown'),
+    ],
+)
+def test_what_is_missing_is_said(camera, pose, reason):
+    assert ground_scale(camera, pose) == (None, reason)
+
+
+def test_the_tilt_of_known_attitudes():
+    def tilt(orientation):
+        return math.degrees(pose_with(10.0, orientation).tilt_rad())
+
+    assert tilt(NADIR_MOUNT) == pytest.approx(0.0, abs=1e-5)
+    # The optical frame itself as ENU: the view goes up.
+    assert tilt((0.0, 0.0, 0.0, 1.0)) == pytest.approx(180.0)
+    pitched = multiply(from_roll_pitch_yaw(0.0, math.radians(-40), 1.0), NADIR_MOUNT)
+    assert tilt(pitched) == pytest.approx(40.0)
+    assert pose_with(10.0, None).tilt_rad() is None
