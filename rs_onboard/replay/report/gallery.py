@@ -35,9 +35,7 @@ def gallery_section(frames: Sequence[FrameView], run: RunSummary) -> Html:
     shown = [frame.number for frame in frames if frame.stamp_ns in pictures]
     beside = {
         number: (before, after)
-        for before, number, after in zip(
-            [None, *shown[:-1]], shown, [*shown[1:], None], strict=True
-        )
+        for before, number, after in zip([None, *shown], shown, [*shown[1:], None], strict=False)
     }
     colours = {task: colours_of(run, task) for task in tasks_of(run)}
     cards = [
