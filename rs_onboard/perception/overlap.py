@@ -240,20 +240,25 @@ def _common(
     return np.asarray(np.maximum(reach, 0.0))
 
 
-def _iou(
+def shared_area(
     one: Geometry, two: Geometry, i: NDArray[np.intp], j: NDArray[np.intp]
 ) -> NDArray[np.float64]:
-    """Return the exact IoU of the pairs, in [0, 1]."""
+    """Return the exact intersection areas of the pairs (i of one, j of two), square pixels."""
     shared = np.empty(len(i))
     for start in range(0, len(i), CLIP_PAIRS):
         part = slice(start, start + CLIP_PAIRS)
         shared[part] = _intersection(one.frame[:, i[part]], two.frame[:, j[part]])
+    return np.clip(shared, 0.0, np.minimum(one.area[i], two.area[j]))
+
+
+def _iou(
+    one: Geometry, two: Geometry, i: NDArray[np.intp], j: NDArray[np.intp]
+) -> NDArray[np.float64]:
+    """Return the exact IoU of the pairs, in [0, 1]."""
+    shared = shared_area(one, two, i, j)
     area_i, area_j = one.area[i], two.area[j]
-    smaller = np.minimum(area_i, area_j)
-    np.clip(shared, 0.0, smaller, out=shared)
-    union = area_i + area_j - shared
-    flat = smaller < MIN_AREA
-    return np.where(flat, 0.0, shared / np.where(flat, 1.0, union))
+    flat = np.minimum(area_i, area_j) < MIN_AREA
+    return np.where(flat, 0.0, shared / np.where(flat, 1.0, area_i + area_j - shared))
 
 
 def _intersection(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:

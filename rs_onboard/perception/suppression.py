@@ -69,7 +69,7 @@ def suppress(
     block = FIRST_BLOCK
     while len(waiting) and count < most:
         head, rest = waiting[:block], waiting[block:]
-        winners = head[_settle(len(head), *overlapping(geometry.take(head), None, threshold))]
+        winners = head[settle(len(head), *overlapping(geometry.take(head), None, threshold))]
         kept.append(winners)
         count += len(winners)
         if len(rest):
@@ -81,7 +81,7 @@ def suppress(
     return np.asarray(order[ranks[:most]])
 
 
-def _settle(size: int, better: NDArray[np.intp], worse: NDArray[np.intp]) -> NDArray[np.bool_]:
+def settle(size: int, better: NDArray[np.intp], worse: NDArray[np.intp]) -> NDArray[np.bool_]:
     """Decide the boxes 0 .. size - 1, sorted by score, from the pairs that exclude each other."""
     alive = bytearray(b'\x01') * size
     by_better = np.argsort(better, kind='stable')
