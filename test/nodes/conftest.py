@@ -59,12 +59,14 @@ class Graph:
     def __getitem__(self, name):
         return next(node for node in self.nodes if node.get_name() == name)
 
-    def publish(self, topic, message):
-        """Publish once somebody listens."""
+    def publish(self, topic, message, takers=1):
+        """Publish once a number of nodes listens."""
         if topic not in self._publishers:
             publisher = self.peer.create_publisher(type(message), topic, PLAYBACK_QOS)
             self._publishers[topic] = publisher
-            self.wait(publisher.get_subscription_count, f'a subscriber of {topic}')
+            self.wait(lambda: publisher.get_subscription_count() >= takers, f'takers of {topic}')
+            # Writer and reader find each other in two steps; the first is seen here.
+            time.sleep(0.1)
         self._publishers[topic].publish(message)
 
     def collect(self, topic, kind, qos=PLAYBACK_QOS):
