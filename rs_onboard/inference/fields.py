@@ -199,15 +199,16 @@ class Fields:
         present, value = self._take(name)
         if not present and default is not None:
             return dict(default)
-        ok = isinstance(value, dict) and all(
-            isinstance(k, str)
-            and isinstance(v, (int, float))
-            and not isinstance(v, bool)
-            and abs(v) < MAX_WHOLE
-            for k, v in value.items()
-        )
-        if not ok:
+        if not isinstance(value, dict):
             raise self.fail(name, value, 'a mapping of names to finite numbers')
+        for key, number in value.items():
+            if (
+                not isinstance(key, str)
+                or not isinstance(number, (int, float))
+                or isinstance(number, bool)
+                or not abs(number) < MAX_WHOLE
+            ):
+                raise self.fail(f'{name}.{key}', number, 'a finite number under a name')
         return {k: float(v) for k, v in value.items()}
 
     def rest(self) -> dict[str, Any]:

@@ -6,6 +6,7 @@ Run by hand where the `onnx` package is installed: `python test/data/models/make
 
 - `colour-scene`: probabilities are softmax of the mean red, green and blue / 16.
 - `colour-segmentation`: the label of a pixel is its strongest band, the confidence its value.
+- `broken`: graphs that a loader must refuse, each for one reason.
 """
 
 from __future__ import annotations
@@ -46,6 +47,69 @@ def segmentation_graph():
         for name in ('labels', 'confidence')
     ]
     return nodes, outputs, []
+
+
+def tensor(name, kind, shape):
+    return helper.make_tensor_value_info(name, kind, shape)
+
+
+def outside(count):
+    """Numbers that lie in another file."""
+    numbers = TensorProto(name='far', data_type=TensorProto.FLOAT, dims=[count])
+    numbers.data_location = TensorProto.EXTERNAL
+    numbers.external_data.add(key='location', value='outside.bin')
+    return numbers
+
+
+def broken_scenes():
+    """Yield (name, nodes, inputs, outputs, constants) of scene graphs with one fault each."""
+    uint8, number = TensorProto.UINT8, TensorProto.FLOAT
+    nodes, outputs, constants = scene_graph()
+    tiles = tensor('tiles', uint8, ['N', 'H', 'W', 3])
+    yield 'four-bands', nodes, [tensor('tiles', uint8, ['N', 'H', 'W', 4])], outputs, constants
+    yield 'one-tile', nodes, [tensor('tiles', uint8, [1, 'H', 'W', 3])], outputs, constants
+    yield 'fixed-size', nodes, [tensor('tiles', uint8, ['N', 64, 64, 3])], outputs, constants
+    yield 'float-tiles', nodes, [tensor('tiles', number, ['N', 'H', 'W', 3])], outputs, constants
+    renamed = helper.make_node('Identity', ['probabilities'], ['scores'])
+    scores = [tensor('scores', number, ['N', 3])]
+    yield 'other-output', [*nodes, renamed], [tiles], scores, constants
+    twice = helper.make_node('Concat', ['probabilities', 'probabilities'], ['scores'], axis=1)
+    back = helper.make_node('Identity', ['scores'], ['both'])
+    more = [tensor('both', number, ['N', 6])]
+    yield 'two-outputs', [*nodes, twice, back], [tiles], [*outputs, *more], constants
+    wide = [
+        *nodes[:3],
+        helper.make_node('Concat', ['logits', 'logits'], ['more'], axis=1),
+        helper.make_node('Softmax', ['more'], ['probabilities'], axis=1),
+    ]
+    yield 'six-classes', wide, [tiles], [tensor('probabilities', number, ['N', 6])], constants
+    deep = [*nodes[:3], helper.make_node('Softmax', ['lifted'], ['probabilities'], axis=1)]
+    deep.insert(3, helper.make_node('Unsqueeze', ['logits', 'axis'], ['lifted']))
+    axis = numpy_helper.from_array(np.array([2]), 'axis')
+    third = [tensor('probabilities', number, ['N', 3, 1])]
+    yield 'third-dimension', deep, [tiles], third, [*constants, axis]
+    odd = [*nodes[:3], helper.make_node('Softmin', ['logits'], ['probabilities'], domain='odd')]
+    yield 'custom-operator', odd, [tiles], outputs, constants
+    # ONNX Runtime folds small constants while loading and then notices; it runs this size.
+    far = helper.make_node('ReduceMax', ['far'], ['scale'], keepdims=0)
+    yield 'weights-outside', [far, *nodes], [tiles], outputs, [outside(4096)]
+    branch = helper.make_graph([], 'branch', [], [tensor('far', number, [4096])], [outside(4096)])
+    chosen = helper.make_node('If', ['yes'], ['picked'], then_branch=branch, else_branch=branch)
+    far = helper.make_node('ReduceMax', ['picked'], ['scale'], keepdims=0)
+    yes = numpy_helper.from_array(np.array(True), 'yes')
+    yield 'weights-outside-in-a-branch', [chosen, far, *nodes], [tiles], outputs, [yes]
+
+
+def write_broken():
+    folder = HERE / 'broken'
+    folder.mkdir(exist_ok=True)
+    for name, nodes, inputs, outputs, constants in broken_scenes():
+        model = helper.make_model(
+            helper.make_graph(nodes, name, inputs, outputs, constants),
+            opset_imports=[helper.make_opsetid('', 17), helper.make_opsetid('odd', 1)],
+            ir_version=8,
+        )
+        (folder / f'{name}.onnx').write_bytes(model.SerializeToString())
 
 
 def write(name, task, graph, *, gsd_m, side):
@@ -101,3 +165,4 @@ def write(name, task, graph, *, gsd_m, side):
 if __name__ == '__main__':
     write('colour-scene', 'scene', scene_graph(), gsd_m=0.3, side=128)
     write('colour-segmentation', 'segmentation', segmentation_graph(), gsd_m=0.3, side=128)
+    write_broken()
