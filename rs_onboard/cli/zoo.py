@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from rs_onboard.zoo.check import FileCheck
     from rs_onboard.zoo.key_match import ImportReport
-    from rs_onboard.zoo.network import NetworkEntry
+    from rs_onboard.zoo.network import InputRule, NetworkEntry
 
 IMPORT_HELP = """\
 Turn a checkpoint that the authors of a network published into one of ours (safetensors). Nothing
@@ -28,7 +28,7 @@ names and seeds, and samples of the outputs. Exit status 1 if any file differs."
 
 # Golden files of a source checkout.
 OWN_GOLDEN = Path(__file__).resolve().parents[2] / 'test' / 'data' / 'golden'
-LIST_ROW = '{:24} {:12} {:>7} {:>5} {:>12} {:>10} {:>9} {:>8} {:>10}'
+LIST_ROW = '{:24} {:12} {:>7} {:>5} {:>12} {:>10} {:>9} {:>8} {:>9}  {}'
 CHECK_ROW = '{:34} {:22} {:>12} {:>12}  {:28} {:>10}  {}'
 
 
@@ -95,20 +95,26 @@ def list_networks(names: Sequence[str]) -> int:
             'input',
             'GMAC',
             'published',
+            'sizes',
         )
     )
-    differences: dict[str, list[str]] = {}
     for entry in entries:
         print(list_row(entry), flush=True)
-        if entry.published.difference:
-            differences.setdefault(entry.published.difference, []).append(entry.name)
     print(
         '\nPublished parameters in millions, published GMAC or GFLOP as their authors count. Ours: '
-        'multiply-accumulates of\nconvolutions, linear layers and attention products.'
+        'multiply-accumulates of\nconvolutions, linear layers and attention products. Why they differ:'
     )
-    for difference, concerned in differences.items():
-        print(f'- {", ".join(concerned)}: {difference}.')
+    print_grouped({entry.name: entry.published.difference for entry in entries})
+    print("\nLicence of the authors' weights:")
+    print_grouped({entry.name: entry.licence for entry in entries})
     return 0
+
+
+def print_grouped(remarks: Mapping[str, str]) -> None:
+    """Print every remark once, with the networks it concerns."""
+    for remark in dict.fromkeys(filter(None, remarks.values())):
+        concerned = (name for name, own in remarks.items() if own == remark)
+        print(f'- {", ".join(concerned)}: {remark}.')
 
 
 def list_row(entry: NetworkEntry) -> str:
@@ -130,7 +136,16 @@ def list_row(entry: NetworkEntry) -> str:
         f'{height}x{width}',
         f'{macs / 1e9:.3f}',
         '-' if published.macs is None else f'{published.macs:.3f}',
+        describe_sizes(entry.input_rule),
     )
+
+
+def describe_sizes(rule: InputRule) -> str:
+    """Say which input sizes a network takes."""
+    if rule.multiple == 1:
+        return 'any'
+    square = ', square' if rule.square else ''
+    return f'multiples of {rule.multiple} from {rule.minimum}{square}'
 
 
 def import_file(args: argparse.Namespace) -> int:

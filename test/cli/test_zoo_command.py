@@ -28,8 +28,9 @@ def test_list_prints_ours_beside_the_published_figures_and_why_they_differ(capsy
     out = capsys.readouterr().out
     row = next(line for line in out.splitlines() if line.startswith('lsnet_difffpn'))
     assert ' '.join(row.split()) == (
-        'lsnet_difffpn change 2 3 1,216,848 1.208 M 256x256 4.732 5.215'
+        'lsnet_difffpn change 2 3 1,216,848 1.208 M 256x256 4.732 5.215 multiples of 8 from 8'
     )
+    assert '- dnas_l12: none stated by the authors' in out
     assert '- dnas_l12: the published figures are those without the edge stem -> (8,0)' in out
 
 
