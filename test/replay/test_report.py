@@ -119,7 +119,7 @@ def test_the_head_says_when_how_many_and_how_fast(read):
         'dropped': '0',
         'latency p50': '20 ms',
         'latency p95': '20 ms',
-        'rate': '0.50 /s',
+        'rate': '0.5 /s',
         'wall time': '8.0 s',
         'track': '30 m',
     }
@@ -150,7 +150,7 @@ def test_the_head_names_models_with_hash_licence_and_restrictions(read):
         (
             {'nodes': [NodeCounts('scene', 5, 4, {}, 0)]},
             'Something failed',
-            'scene cannot account for 1 items',
+            'scene cannot account for 1 of 5',
         ),
         (
             {'records': [frame_record(0, scene=task_record('failed', reason='no memory'))]},

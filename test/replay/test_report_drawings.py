@@ -146,6 +146,12 @@ def test_the_stage_table_and_the_slowest_frames_have_the_numbers(read):
     ]
 
 
+def test_a_slow_frame_whose_stages_were_as_fast_as_ever_is_not_blamed_on_one(read):
+    records = [frame_record(n, latency_ms=500.0 if n == 1 else 20.0) for n in range(4)]
+    slowest = list(read(run_of(records)).one('section', id='latency').all('tbody'))[1]
+    assert next(slowest.all('tr')).text == 'frame 1 500.0 25.0 none stands out'
+
+
 def test_scenes_are_counted_and_lead_to_their_surest_frame(read):
     records = [
         frame_record(n, scene=scene(name, probability))
@@ -169,7 +175,7 @@ def test_shares_of_classes_are_averaged_over_the_frames_that_have_results(read):
     assert '2 ok' in section.text
     assert '1 failed' in section.text
     reasons, shares = section.all('tbody')
-    assert reasons.text == '1 no memory'
+    assert reasons.text == '1 2 no memory'
     assert [[c.text for c in row.all('td')] for row in shares.all('tr')] == [
         ['land', '70 %', '', '2', 'frame 0 90 %'],
         ['unknown', '25 %', '', '1', 'frame 1 50 %'],

@@ -22,6 +22,9 @@ LEFT, RIGHT, TOP, BOTTOM = 70, 86, 12, 28
 MAX_COLUMNS = 160
 WIDEST_COLUMN = 44.0
 
+# Shares are rounded, so that they may add up to a little more than all.
+ROUNDING = 1.01
+
 # Least distance of two names beside a chart.
 NAME_GAP = 19.0
 
@@ -54,12 +57,12 @@ class Axis:
 
     Attributes:
         top: Value at the upper edge; columns beyond are cut and marked.
-        unit: Unit of the labels.
+        unit: Unit that stands behind the labels.
         factor: What values are multiplied with for the labels.
     """
 
     top: float
-    unit: str
+    unit: str = ''
     factor: float = 1.0
 
 
@@ -101,7 +104,7 @@ def column_chart(
                 element('title', column.title),
                 hover,
                 _stack(column, middle - width / 2, width, base, height / axis.top),
-                _cut(middle) if sum(p.value for p in column.parts) > axis.top * 1.001 else None,
+                _cut(middle) if sum(p.value for p in column.parts) > axis.top * ROUNDING else None,
                 href=f'#frame-{column.frame}',
             )
         )
@@ -145,11 +148,11 @@ def _cut(x: float) -> Html:
 
 
 def _ticks(axis: Axis, base: float, height: float) -> list[Html]:
-    step = nice_step(axis.top / 3.2)
+    step = nice_step(axis.top / 5.0 if height > 100.0 else axis.top / 2.5)
     marks = []
     for k in range(int(axis.top / step * 1.001) + 1):
         y = base - k * step / axis.top * height
-        text = f'{k * step * axis.factor:g} {axis.unit}'
+        text = f'{k * step * axis.factor:g} {axis.unit}'.strip()
         marks.append(element('path', d=f'M{LEFT} {number(y)}H{WIDTH - RIGHT}', class_='grid'))
         marks.append(element('text', text, x=LEFT - 8.0, y=y + 4.0, text_anchor='end'))
     return marks
@@ -173,19 +176,22 @@ def _frame_numbers(columns: Sequence[Column], pitch: float, base: float) -> list
 
 
 def _lines(heights: Mapping[str, float]) -> list[Html]:
-    """Draw marked values, from the lowest; names that would meet move up."""
-    marks = []
-    free = float('inf')
-    for name, y in sorted(heights.items(), key=lambda item: -item[1]):
-        shown = max(y, float(TOP))
-        free = min(shown + 4.0, free)
-        marks.append(
-            element(
-                'g',
-                element('path', d=f'M{LEFT} {number(shown)}H{WIDTH - RIGHT}'),
-                element('text', name, x=WIDTH - RIGHT + 6.0, y=free),
-                class_='mark',
-            )
+    """Draw marked values; names that would meet move apart, up or, at the upper edge, down."""
+    shown = sorted(((max(y, float(TOP)), name) for name, y in heights.items()), key=_from_below)
+    places: list[float] = []
+    for y, _ in shown:
+        places.append(min(y + 4.0, places[-1] - NAME_GAP) if places else y + 4.0)
+    down = max(0.0, TOP - places[-1]) if places else 0.0
+    return [
+        element(
+            'g',
+            element('path', d=f'M{LEFT} {number(y)}H{WIDTH - RIGHT}'),
+            element('text', name, x=WIDTH - RIGHT + 6.0, y=place + down),
+            class_='mark',
         )
-        free -= NAME_GAP
-    return marks
+        for (y, name), place in zip(shown, places, strict=True)
+    ]
+
+
+def _from_below(mark: tuple[float, str]) -> tuple[float, str]:
+    return -mark[0], mark[1]

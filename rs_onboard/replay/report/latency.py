@@ -11,11 +11,11 @@ import numpy as np
 
 from rs_onboard.replay.report.chart import Axis, Column, Part, column_chart, groups, key
 from rs_onboard.replay.report.frames import tasks_of
-from rs_onboard.replay.report.markup import Html, element, join, section, table
+from rs_onboard.replay.report.markup import Html, element, section, table
 from rs_onboard.replay.summary import stage_statistics
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from rs_onboard.replay.report.frames import FrameView
     from rs_onboard.replay.report.markup import Child
@@ -38,6 +38,9 @@ OUTLIER = 3.0
 CUT = 1.5
 
 WORST = 5
+
+# A stage that makes up less of a frame's delay than this did not cause it.
+CAUSE = 0.2
 
 
 def latency_section(frames: Sequence[FrameView], run: RunSummary) -> Html:
@@ -67,7 +70,7 @@ def _axis(frames: Sequence[FrameView], tasks: Sequence[str]) -> Axis:
     values += [sum(frame.stages(task).values()) for frame in frames for task in tasks]
     largest, usual = max(values), float(np.percentile(values, 95))
     top = CUT * usual if usual and largest > OUTLIER * usual else largest * 1.05
-    return Axis(max(top, 1e-3), 'ms')
+    return Axis(max(top, 1e-3))
 
 
 def _frame_chart(frames: Sequence[FrameView], axis: Axis) -> Html:
@@ -82,7 +85,7 @@ def _frame_chart(frames: Sequence[FrameView], axis: Axis) -> Html:
         part = Part(slowest.latency_ms or 0.0, FRAME_COLOUR)
         columns.append(Column(slowest.number, title, [part]))
     return _figure(
-        'Frame, from arrival to publication',
+        'Frame, from arrival to publication [ms]',
         column_chart(columns, axis, label='Latency of the frames', lines=lines),
     )
 
@@ -98,7 +101,9 @@ def _task_chart(frames: Sequence[FrameView], task: str, axis: Axis) -> Html:
         title = f'Frame {slowest.number}, {task}: {sum(stages.values()):.1f} ms ({spent})'
         parts = [Part(ms, STAGE_COLOURS.get(name, OTHER_COLOUR)) for name, ms in stages.items()]
         columns.append(Column(slowest.number, title, parts))
-    return _figure(task, column_chart(columns, axis, label=f'Stages of {task}', lines=lines))
+    return _figure(
+        f'{task} [ms]', column_chart(columns, axis, label=f'Stages of {task}', lines=lines)
+    )
 
 
 def _quantiles(values: Sequence[float]) -> dict[str, float]:
@@ -156,17 +161,22 @@ def _slowest(timed: Sequence[FrameView], tasks: Sequence[str]) -> Html:
             for task in tasks
             for stage, ms in frame.stages(task).items()
         }
-        cause = max(excess, key=lambda name: excess[name], default=None)
         latency = frame.latency_ms or 0.0
         rows.append(
             [
-                join(element('a', f'frame {frame.number}', href=f'#frame-{frame.number}')),
+                element('a', f'frame {frame.number}', href=f'#frame-{frame.number}'),
                 f'{latency:.1f}',
                 f'{latency / usual:.1f}' if usual else '',
-                ''
-                if cause is None or excess[cause] <= 0.0
-                else f'{cause[0]} {cause[1]} {frame.stages(cause[0])[cause[1]]:.1f} ms, '
-                f'usually {typical[cause]:.1f}',
+                _cause(frame, excess, latency - usual),
             ]
         )
     return table(['frame', 'ms', 'times the median', 'most unusual stage'], rows, class_='last')
+
+
+def _cause(frame: FrameView, excess: Mapping[tuple[str, str], float], late_ms: float) -> str:
+    """Name the stage that took the most over its median, if that matters for the frame."""
+    task, stage = max(excess, key=lambda name: excess[name], default=('', ''))
+    if not task or excess[task, stage] <= CAUSE * late_ms or late_ms <= 0.0:
+        return 'none stands out'
+    ms = frame.stages(task)[stage]
+    return f'{task} {stage} {ms:.1f} ms, usually {ms - excess[task, stage]:.1f}'

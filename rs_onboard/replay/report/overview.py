@@ -79,7 +79,7 @@ def remarks_on(frames: Sequence[FrameView], run: RunSummary) -> Iterator[Remark]
 def _counted(run: RunSummary) -> Iterator[Remark]:
     for node in run.nodes:
         if node.unaccounted:
-            text = f'{node.node} cannot account for {abs(node.unaccounted)} items'
+            text = f'{node.node} cannot account for {abs(node.unaccounted)} of {node.received}'
             yield Remark('counts', text, fault=True)
         if drops := sum(node.dropped.values()):
             yield Remark('counts', f'{node.node} dropped {drops} of {node.received}')
@@ -119,7 +119,7 @@ def _facts(frames: Sequence[FrameView], run: RunSummary) -> Iterator[tuple[str, 
         p50, p95 = np.percentile(latencies, [50, 95]).tolist()
         yield 'latency p50', f'{p50:.0f}', 'ms'
         yield 'latency p95', f'{p95:.0f}', 'ms'
-    yield 'rate', f'{len(frames) / run.wall_s if run.wall_s else 0.0:.2f}', '/s'
+    yield 'rate', f'{len(frames) / run.wall_s if run.wall_s else 0.0:.3g}', '/s'
     yield 'wall time', f'{run.wall_s:.1f}', 's'
     length = track_length_m(frames)
     if length is not None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from rs_onboard.replay.report.chart import Axis, Column, Part, column_chart, groups
 from rs_onboard.replay.report.frames import UNKNOWN_COLOUR, colours_of, percent, tasks_of
 from rs_onboard.replay.report.markup import Html, element, join, section, swatch, table
-from rs_onboard.replay.summary import reason_counts, status_counts
+from rs_onboard.replay.summary import status_counts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from rs_onboard.replay.report.frames import FrameView
     from rs_onboard.replay.report.markup import Child
     from rs_onboard.replay.summary import RunSummary
+
+
+# Frames named for a reason.
+LISTED = 8
 
 
 def task_sections(frames: Sequence[FrameView], run: RunSummary) -> Html:
@@ -60,7 +64,6 @@ def _task(frames: Sequence[FrameView], run: RunSummary, task: TaskName) -> Html:
     silent = len(frames) - sum(counts.values())
     marks = [join(status_mark(status, count), ' ') for status, count in counts.items()]
     marks += [element('span', f'{silent} without a result', class_='status')] if silent else []
-    reasons = reason_counts(run.records, task)
     seen = [frame for frame in frames if frame.findings(task)]
     parts: list[Html] = []
     if seen and any('shares' in frame.task(task) for frame in seen):
@@ -74,11 +77,26 @@ def _task(frames: Sequence[FrameView], run: RunSummary, task: TaskName) -> Html:
         element('p', marks),
         element('p', _origin(frames, run, task), class_='quiet'),
         element('p', f'Scale: {remark}.', class_='note') if remark else None,
-        table(['frames', 'reason'], [[n, why] for why, n in reasons.items()], class_='last')
-        if reasons
-        else None,
+        _reasons(frames, task),
         parts,
     )
+
+
+def _reasons(frames: Sequence[FrameView], task: TaskName) -> Html | None:
+    """List why results are not ok, and on which frames."""
+    reasons: dict[str, list[FrameView]] = {}
+    for frame in frames:
+        if why := frame.task(task).get('reason'):
+            reasons.setdefault(why, []).append(frame)
+    rows: list[list[Child]] = [
+        [
+            len(members),
+            [[_link(frame, str(frame.number)), ' '] for frame in members[:LISTED]],
+            why,
+        ]
+        for why, members in reasons.items()
+    ]
+    return table(['frames', 'the first', 'reason'], rows, class_='last') if rows else None
 
 
 def _origin(frames: Sequence[FrameView], run: RunSummary, task: TaskName) -> str:
@@ -188,6 +206,8 @@ def _bar(share: float, colour: str) -> Html:
 
 
 def _frame_link(frame: FrameView, share: float) -> Html:
-    return join(
-        element('a', f'frame {frame.number}', href=f'#frame-{frame.number}'), f' {percent(share)}'
-    )
+    return join(_link(frame, f'frame {frame.number}'), f' {percent(share)}')
+
+
+def _link(frame: FrameView, text: str) -> Html:
+    return element('a', text, href=f'#frame-{frame.number}')

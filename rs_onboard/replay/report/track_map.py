@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -44,6 +45,9 @@ MARGIN = 36
 
 # What is drawn of long flights; more cannot be told apart.
 MAX_FOOTPRINTS = 1200
+
+# Up to so many frames have large dots.
+FEW = 80
 
 # Least ground shown [m], so that a hovering drone does not fill the map with its GNSS noise.
 LEAST_EXTENT_M = 20.0
@@ -162,7 +166,7 @@ def _sheet(points: NDArray[np.float64]) -> Sheet:
     return Sheet(scale, east - WIDTH / 2.0 / scale, north + height / 2.0 / scale, height)
 
 
-def _link(frame: FrameView, colours: Mapping[str, Mapping[str, str]], *shapes: Html | None) -> Html:
+def _link(frame: FrameView, colours: Mapping[str, Mapping[str, str]], shape: Html) -> Html:
     """Build a link to a frame that says on hover what was found there."""
     findings = {task: frame.headline(task) for task in colours}
     paints = [
@@ -176,7 +180,7 @@ def _link(frame: FrameView, colours: Mapping[str, Mapping[str, str]], *shapes: H
     return element(
         'a',
         element('title', '\n'.join(lines)),
-        *shapes,
+        shape,
         href=f'#frame-{frame.number}',
         style=';'.join(paints) or None,
     )
@@ -187,33 +191,56 @@ def _dots(
     path: NDArray[np.float64],
     colours: Mapping[str, Mapping[str, str]],
 ) -> Html:
-    """Draw the frames on the track; numbers stand where there is room for them."""
+    """Draw the frames on the track, the first and the last with a ring."""
     shown = evenly(range(len(placed)), MAX_FOOTPRINTS)
-    radius = 5.0 if len(shown) <= 60 else 2.5
-    labelled: list[tuple[float, float]] = []
-    on_phone: list[tuple[float, float]] = []
-    dots = []
-    for index in shown:
-        x, y = path[index].tolist()
-        label = None
-        if _free((x, y), labelled, LABEL_GAP):
-            labelled.append((x, y))
-            rank = None
-            if _free((x, y), on_phone, PHONE_LABEL_GAP):
-                on_phone.append((x, y))
-            else:
-                rank = 'minor'
-            label = element('text', placed[index].number, x=x + 7.0, y=y - 6.0, class_=rank)
-        dot = element('circle', cx=x, cy=y, r=radius)
-        dots.append(_link(placed[index], colours, dot, label))
+    few = len(shown) <= FEW
+    places: list[list[float]] = path.tolist()
+    dots = [
+        _link(
+            placed[index],
+            colours,
+            element('circle', cx=places[index][0], cy=places[index][1], r=5.0 if few else 3.0),
+        )
+        for index in shown
+    ]
     ends = [
-        element('circle', cx=float(path[k, 0]), cy=float(path[k, 1]), r=10.0, class_=name)
+        element('circle', cx=places[k][0], cy=places[k][1], r=10.0, class_=name)
         for k, name in ((0, 'start'), (-1, 'finish'))
     ]
-    return element('g', ends, dots, class_='dots')
+    kind = 'dots' if few else 'dots many'
+    return element('g', ends, dots, _numbers(placed, places), class_=kind)
 
 
-def _free(place: tuple[float, float], taken: Sequence[tuple[float, float]], gap: float) -> bool:
+def _numbers(placed: Sequence[FrameView], places: Sequence[Sequence[float]]) -> list[Html]:
+    """Write frame numbers where there is room: the first, the last, then round ones."""
+    way = sum(math.dist(a, b) for a, b in pairwise(places))
+    every = round(nice_step(max(1.0, LABEL_GAP * len(places) / max(way, 1.0))))
+    ends = dict.fromkeys((0, len(placed) - 1))
+    round_ones = [k for k, frame in enumerate(placed) if frame.number % every == 0]
+    taken: list[Sequence[float]] = []
+    on_phone: list[Sequence[float]] = []
+    texts = []
+    for index in dict.fromkeys([*ends, *round_ones]):
+        place = places[index]
+        if not _free(place, taken, LABEL_GAP):
+            continue
+        taken.append(place)
+        minor = not _free(place, on_phone, PHONE_LABEL_GAP)
+        if not minor:
+            on_phone.append(place)
+        texts.append(
+            element(
+                'text',
+                placed[index].number,
+                x=place[0] + 7.0,
+                y=place[1] - 6.0,
+                class_='minor' if minor else None,
+            )
+        )
+    return texts
+
+
+def _free(place: Sequence[float], taken: Sequence[Sequence[float]], gap: float) -> bool:
     return all(math.dist(place, other) >= gap for other in taken)
 
 
