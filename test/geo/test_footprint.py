@@ -20,6 +20,7 @@ from rs_onboard.geo.footprint import (
     footprint,
     ground_offsets,
     offset_to_wgs84,
+    wgs84_to_offset,
     within_date_line,
 )
 from rs_onboard.geo.pose import NADIR_MOUNT, Pose, from_roll_pitch_yaw, multiply
@@ -220,3 +221,15 @@ def test_cutting_at_the_date_line_loses_no_ground(left, width, slant):
     for part in parts:
         assert np.abs(part[:, 0]).max() <= 180.0
     assert sum(area(part) for part in parts) == pytest.approx(area(corners), abs=1e-9)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.floats(-89, 89), st.floats(-180, 180), st.floats(-2e3, 2e3), st.floats(-2e3, 2e3))
+def test_offsets_come_back_from_coordinates_also_across_the_date_line(
+    latitude, longitude, east, north
+):
+    offsets = np.array([(east, north)])
+    there = offset_to_wgs84(offsets, latitude, longitude)
+    for turn in (0.0, 360.0, -360.0):
+        back = wgs84_to_offset(there + np.array([turn, 0.0]), latitude, longitude)
+        np.testing.assert_allclose(back, offsets, atol=1e-3)

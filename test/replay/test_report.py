@@ -153,12 +153,27 @@ def test_the_head_names_models_with_hash_licence_and_restrictions(read):
             'scene cannot account for 1 of 5',
         ),
         (
-            {'records': [frame_record(0, scene=task_record('failed', reason='no memory'))]},
+            {
+                'records': [
+                    frame_record(0),
+                    frame_record(1, scene=task_record('failed', reason='no memory')),
+                ]
+            },
             'Something failed',
-            'scene failed on 1 of 1 frames',
+            'scene failed on 1 of 2 frames',
         ),
         (
-            {'records': [frame_record(0, scene=scene(gsd_m=0.05))]},
+            {'records': [frame_record(0, scene=task_record('skipped', reason='no tiles came'))]},
+            'Something failed',
+            'scene has no result on any frame',
+        ),
+        (
+            {'nodes': [NodeCounts('scene', 5, 4, {'error': 1}, 0)]},
+            'Something failed',
+            'scene lost 1 of 5 by an error',
+        ),
+        (
+            {'records': [frame_record(0, scene=scene(gsd_m=0.05), segmentation=land_cover())]},
             'Worth a look',
             (
                 'scene: 1 of 1 frames were seen at 0.05 to 0.05 m/px; '

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 # Names of drops as readers know them; others stand as they are.
 DROPS = {
     'replaced_by_newer': 'replaced by a newer one while waiting',
-    'inactive': 'node not active',
+    'inactive': 'that came while the node was not active',
+    'error': 'lost by an error, which the log tells',
 }
 
 

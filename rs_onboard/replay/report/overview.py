@@ -22,6 +22,13 @@ if TYPE_CHECKING:
     from rs_onboard.replay.summary import RunSummary
 
 
+# Statuses with a result.
+USABLE = ('ok', 'degraded')
+
+# Drops that are faults of the software; the others are what a busy machine does.
+FAULTS = ('error',)
+
+
 class Remark(NamedTuple):
     """Something to look at: the section about it, the text, and whether it is a fault."""
 
@@ -81,13 +88,20 @@ def _counted(run: RunSummary) -> Iterator[Remark]:
         if node.unaccounted:
             text = f'{node.node} cannot account for {abs(node.unaccounted)} of {node.received}'
             yield Remark('counts', text, fault=True)
-        if drops := sum(node.dropped.values()):
+        for name in FAULTS:
+            if faults := node.dropped.get(name):
+                text = f'{node.node} lost {faults} of {node.received} by an {name}'
+                yield Remark('counts', text, fault=True)
+        if drops := sum(count for name, count in node.dropped.items() if name not in FAULTS):
             yield Remark('counts', f'{node.node} dropped {drops} of {node.received}')
 
 
 def _statuses(frames: Sequence[FrameView], run: RunSummary) -> Iterator[Remark]:
     for task in tasks_of(run):
         counts = status_counts(run.records, task)
+        if frames and not any(status in counts for status in USABLE):
+            yield Remark(f'task-{task}', f'{task} has no result on any frame', fault=True)
+            continue
         for status in ('failed', 'degraded', 'skipped'):
             if status in counts:
                 text = f'{task} {status} on {counts[status]} of {len(frames)} frames'
