@@ -101,8 +101,8 @@ def list_networks(names: Sequence[str]) -> int:
     for entry in entries:
         print(list_row(entry), flush=True)
     print(
-        '\nPublished parameters in millions, published GMAC or GFLOP as their authors count. Ours: '
-        'multiply-accumulates of\nconvolutions, linear layers and attention products. Why they differ:'
+        '\nPublished parameters in millions, published GMAC or GFLOP as their authors count.\n'
+        'Ours: multiply-accumulates of convolutions, linear layers, attention products. Differences:'
     )
     print_grouped({entry.name: entry.published.difference for entry in entries})
     print("\nLicence of the authors' weights:")

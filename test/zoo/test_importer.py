@@ -133,6 +133,42 @@ def test_files_from_before_the_zip_format_and_from_a_gpu_are_read(wrap, tmp_path
     assert_taken_over(target, 'lsnet_difffpn', state)
 
 
+def detector_state(classes):
+    """Draw the state dict of a detector on DecoupleNet D0 by the authors' key table."""
+    backbone = without(authors_state('decouplenet_d0'), 'avgpool_pre_head', 'head')
+    state = prefixed(backbone, 'backbone.')
+    shapes = {
+        'rpn_head.rpn_conv': (256, 256, 3, 3),
+        'rpn_head.rpn_cls': (3, 256, 1, 1),
+        'rpn_head.rpn_reg': (18, 256, 1, 1),
+        'roi_head.bbox_head.fc_cls': (classes + 1, 1024),
+        'roi_head.bbox_head.fc_reg': (5, 1024),
+        'roi_head.bbox_head.shared_fcs.0': (1024, 12544),
+        'roi_head.bbox_head.shared_fcs.1': (1024, 1024),
+    }
+    for level in range(4):
+        shapes[f'neck.lateral_convs.{level}.conv'] = (256, 32 << level, 1, 1)
+        shapes[f'neck.fpn_convs.{level}.conv'] = (256, 256, 3, 3)
+    for name, shape in shapes.items():
+        state[f'{name}.weight'], state[f'{name}.bias'] = torch.rand(shape), torch.rand(shape[0])
+    return state
+
+
+@pytest.mark.filterwarnings('ignore:.*not the constant it should be')
+def test_a_detector_s_file_gives_the_detector_and_if_allowed_its_backbone(tmp_path):
+    meta = {'CLASSES': ('plane', 'ship'), 'seed': np.int64(3), 'PALETTE': np.zeros((2, 3))}
+    content = {'meta': meta, 'state_dict': detector_state(10), 'optimizer': OPTIMIZER}
+    report, _ = imported(tmp_path, content, 'orcnn_decouplenet_d0')
+    assert (report.complete, report.classes, len(report.matched)) == (True, 10, 616)
+    source, target = tmp_path / 'theirs.pth', tmp_path / 'ours.safetensors'
+    with pytest.raises(MisfitError, match='it fits orcnn_decouplenet_d0: use --network'):
+        import_checkpoint(source, target, 'decouplenet_d0_backbone')
+    with pytest.raises(MisfitError, match='the file has 10 classes, but 15 were asked for'):
+        import_checkpoint(source, target, 'orcnn_decouplenet_d0', classes=15)
+    report = import_checkpoint(source, target, 'decouplenet_d0_backbone', allow_partial=True)
+    assert (len(report.missing), len(report.unexpected)) == (0, 30)
+
+
 def test_the_published_l12_file_may_lack_edges_without_effect(tmp_path):
     state = without(authors_state('dnas_l12_4band'), 'cells.8.0.[-1  0].')
     report, target = imported(tmp_path, {'state_dict': state}, 'dnas_l12')
