@@ -102,7 +102,7 @@ def list_networks(names: Sequence[str]) -> int:
         print(list_row(entry), flush=True)
     print(
         '\nPublished parameters in millions, published GMAC or GFLOP as their authors count.\n'
-        'Ours: multiply-accumulates of convolutions, linear layers, attention products. Differences:'
+        'Ours: multiply-accumulates of convolutions, linear layers, attention products. Notes:'
     )
     print_grouped({entry.name: entry.published.difference for entry in entries})
     print("\nLicence of the authors' weights:")
