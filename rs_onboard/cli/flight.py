@@ -144,6 +144,7 @@ class Flight:
                 self._stop.set()
                 player.join(RESULT_TIMEOUT_S)
             finally:
+                wait_until(lambda: not any(node_counts(n).waiting for n in nodes), SETTLE_END_S)
                 self._counts = [node_counts(node) for node in nodes]
                 cards = {
                     node.task_name: load_card(model_folder(node.settings.model))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rs_onboard.perception.errors import TaskError
+from rs_onboard.perception.mask_pool import MaskPool
 from rs_onboard.perception.results import SegmentationResult, palette
 from rs_onboard.perception.stitch import UNKNOWN_LABEL, MaskStitcher
 from rs_onboard.perception.task import StageClock, Task
@@ -28,11 +29,12 @@ class SegmentationTask(Task[SegmentationResult]):
     def __init__(self, model: Model, *, batch: int = 1, overlap: int = 64) -> None:
         super().__init__(model, batch=batch, overlap=overlap)
         self.palette = palette(model.card)
+        self._pool = MaskPool()
 
     def _infer(self, tiles: TileSet, clock: StageClock) -> SegmentationResult:
         grid = tiles.grid
-        labels = MaskStitcher(grid, fill=UNKNOWN_LABEL)
-        confidence = MaskStitcher(grid, fill=0)
+        labels = MaskStitcher(grid, fill=UNKNOWN_LABEL, pool=self._pool)
+        confidence = MaskStitcher(grid, fill=0, pool=self._pool)
         for first, outputs in self._outputs(tiles, clock):
             size = min(self._batch, len(grid) - first)
             shape = (size, grid.tile_height, grid.tile_width)

@@ -11,6 +11,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from rs_onboard.perception.mask_pool import MaskPool
     from rs_onboard.perception.tiles import TileGrid
 
 # Label of pixels that no tile covered.
@@ -27,20 +28,27 @@ class MaskStitcher:
     Args:
         grid: The grid the tiles come from.
         fill: Value of pixels no tile covers.
+        pool: Where the mask comes from.
     """
 
-    def __init__(self, grid: TileGrid, *, fill: int) -> None:
+    def __init__(self, grid: TileGrid, *, fill: int, pool: MaskPool) -> None:
         self._grid = grid
-        self._mask = np.full((grid.height, grid.width), fill, np.uint8)
+        self._fill = fill
+        self._missing = set(range(len(grid)))
+        # Not filled beforehand: with all tiles there, that would write every pixel twice.
+        self._mask = pool.take(grid.height, grid.width)
 
     def paste(self, first: int, masks: NDArray[np.uint8]) -> None:
         """Take the masks (n, h, w) uint8 of the tiles `first`, `first + 1`, ..."""
-        for offset, mask in enumerate(masks):
-            core = self._grid.core(first + offset)
+        for index, mask in enumerate(masks, first):
+            core = self._grid.core(index)
             self._mask[core.frame] = mask[core.tile]
+            self._missing.discard(index)
 
     def mask(self) -> NDArray[np.uint8]:
         """Return the mask at the size of the original frame, (H, W) uint8."""
+        for index in self._missing:
+            self._mask[self._grid.core(index).frame] = self._fill
         if not self._grid.resampled:
             return self._mask
         rows = _nearest(self._grid.frame_height, self._grid.height)

@@ -94,7 +94,9 @@ class CutTiles:
             count = min(len(buffer), len(self.grid) - first)
             for slot in range(count):
                 y, x = self.grid.origin(first + slot)
-                buffer[slot] = image[y : y + h, x : x + w]
+                # Takes two thirds of the time of a numpy assignment.
+                tile = image[y : y + h, x : x + w]
+                cv2.copyTo(tile, None, buffer[slot])  # type: ignore[call-overload]
             self.cut_ms += (time.perf_counter_ns() - start) / 1e6
             yield first, buffer[:count]
             start = time.perf_counter_ns()

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_frames import frame_of, model_of, random_image
 
+from rs_onboard.perception.mask_pool import MaskPool
 from rs_onboard.perception.segmentation import SegmentationTask
 from rs_onboard.perception.stitch import UNKNOWN_LABEL, MaskStitcher
 from rs_onboard.perception.tiler import Tiler
@@ -57,7 +58,7 @@ def test_stitching_in_any_order_is_the_slow_loop(height, width, side, overlap, s
     masks = np.random.default_rng(random.randrange(1000)).integers(
         0, 255, (len(grid), side, side + 1), np.uint8
     )
-    stitcher = MaskStitcher(grid, fill=UNKNOWN_LABEL)
+    stitcher = MaskStitcher(grid, fill=UNKNOWN_LABEL, pool=MaskPool())
     for index in random.sample(range(len(grid)), len(grid)):
         stitcher.paste(index, masks[index : index + 1])
     assert (stitcher.mask() == slow_stitch(grid, masks)).all()
@@ -66,7 +67,7 @@ def test_stitching_in_any_order_is_the_slow_loop(height, width, side, overlap, s
 def test_several_masks_are_pasted_at_once():
     grid = make_grid(TilePlan(4, 4, 2), 9, 11)
     masks = np.random.default_rng(0).integers(0, 255, (len(grid), 4, 4), np.uint8)
-    stitcher = MaskStitcher(grid, fill=0)
+    stitcher = MaskStitcher(grid, fill=0, pool=MaskPool())
     stitcher.paste(0, masks[:5])
     stitcher.paste(5, masks[5:])
     assert (stitcher.mask() == slow_stitch(grid, masks)).all()
@@ -74,7 +75,7 @@ def test_several_masks_are_pasted_at_once():
 
 def test_what_no_tile_covers_keeps_the_fill():
     grid = make_grid(TilePlan(4, 4), 4, 8)
-    stitcher = MaskStitcher(grid, fill=UNKNOWN_LABEL)
+    stitcher = MaskStitcher(grid, fill=UNKNOWN_LABEL, pool=MaskPool())
     stitcher.paste(1, np.zeros((1, 4, 4), np.uint8))
     assert stitcher.mask().tolist() == [[255] * 4 + [0] * 4] * 4
 
@@ -91,7 +92,7 @@ def test_resampling_does_not_move_the_mask(scale):
     mirrored[0, : grid.height, : grid.width] = mask[0, : grid.height, : grid.width][::-1, ::-1]
     results = []
     for tile in (mask, mirrored):
-        stitcher = MaskStitcher(grid, fill=0)
+        stitcher = MaskStitcher(grid, fill=0, pool=MaskPool())
         stitcher.paste(0, tile)
         results.append(stitcher.mask())
     different = results[0] != results[1][::-1, ::-1]
