@@ -195,6 +195,65 @@ class TestStages:
         assert not load('stages').Stages(path).is_done('packages', '')
 
 
+class TestSetup:
+    @pytest.fixture
+    def setup(self, tmp_path, monkeypatch):
+        """Return a set-up of one stage that makes a file, and the runs of its work."""
+        main, stages = load('__main__'), load('stages')
+        setup, runs = main.Setup(None), []
+        setup.finished = stages.Stages(tmp_path / 'setup.json')
+        setup.product = tmp_path / 'product'
+        setup.pins = tmp_path / 'pins.txt'
+        setup.pins.write_text('numpy==1')
+
+        def work():
+            runs.append('run')
+            setup.product.touch()
+
+        setup.work = work
+        monkeypatch.setattr(
+            setup,
+            '_stages',
+            lambda **_: [
+                main.Stage('one', 'making it', lambda: setup.work(), setup.product, [setup.pins])
+            ],
+        )
+        return setup, runs
+
+    def test_a_second_run_does_nothing_and_says_nothing(self, setup, capsys):
+        setup, runs = setup
+        setup.run(ground=False)
+        assert 'setup: making it ... 0 s' in capsys.readouterr().out
+        setup.run(ground=False)
+        assert capsys.readouterr().out == ''
+        assert runs == ['run']
+
+    def test_a_changed_input_or_a_lost_product_is_made_again(self, setup):
+        setup, runs = setup
+        setup.run(ground=False)
+        setup.pins.write_text('numpy==2')
+        setup.run(ground=False)
+        setup.product.unlink()
+        setup.run(ground=False)
+        assert len(runs) == 3
+
+    def test_a_failed_stage_is_tried_again(self, setup, capsys):
+        setup, runs = setup
+        work, error = setup.work, load('errors').SetupError
+
+        def fail():
+            setup.product.touch()
+            raise error('no disk')
+
+        setup.work = fail
+        with pytest.raises(error, match='no disk'):
+            setup.run(ground=False)
+        assert 'failed' in capsys.readouterr().out
+        setup.work = work
+        setup.run(ground=False)
+        assert runs == ['run']
+
+
 class TestAmentEnvironment:
     def test_the_environment_comes_first_and_once(self):
         entry = load('ament_environment')

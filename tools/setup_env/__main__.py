@@ -10,6 +10,7 @@ import platform
 import sys
 import time
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,55 +35,88 @@ DESCRIPTION = (
 )
 
 
+@dataclass(frozen=True)
+class Stage:
+    """One step of the set-up.
+
+    Attributes:
+        name: What it is recorded under.
+        saying: What the user is told while it runs.
+        work: Does it.
+        product: What exists once it is done.
+        files: Files whose contents it depends on.
+        names: Other strings it depends on.
+    """
+
+    name: str
+    saying: str
+    work: Callable[[], None]
+    product: Path
+    files: Sequence[Path] = ()
+    names: Sequence[str] = ()
+
+
 class Setup:
     """The stages that lead from a bare Python to a working environment, each done once."""
 
     def __init__(self, ros: str | None) -> None:
         self.ros = ros
         self.environment = Environment(ROOT / '.venv', BUILD / 'setup.log')
-        self.stages = Stages(self.environment.prefix / 'setup.json')
+        self.finished = Stages(self.environment.prefix / 'setup.json')
         self.facts = [sys.version, platform.machine(), str(ROOT), ros or 'wheels']
 
     def run(self, *, ground: bool) -> None:
-        """Do the stages whose inputs changed.
+        """Do the stages whose inputs changed or whose product is gone.
 
         Args:
             ground: Install the ground side's packages, torch among them, too.
-        """
-        self._do('environment', [], self._create, 'making .venv')
-        if self.ros:
-            files = [REQUIREMENTS / 'ros_machine.txt']
-        else:
-            files = [REQUIREMENTS / f'{name}.txt' for name in ('flight', 'ros', 'test')]
-        self._do('packages', files, lambda: self._install(files), 'installing packages')
-        if not self.ros:
-            sources = [*files_below(MESSAGES), *files]
-            self._do('vision_msgs', sources, self._build_messages, 'building vision_msgs')
-        self._do('rs_onboard', DESCRIPTION, self._build_package, 'building rs_onboard', shared())
-        if ground:
-            files = [REQUIREMENTS / 'ground.txt']
-            self._do('ground', files, lambda: self._install(files), 'installing torch')
 
-    def _do(
-        self,
-        stage: str,
-        files: Sequence[Path],
-        work: Callable[[], None],
-        saying: str,
-        names: Sequence[str] = (),
-    ) -> None:
-        digest = digest_of([*self.facts, *names], files)
-        if self.stages.is_done(stage, digest):
-            return
-        print(f'setup: {saying} ...', end=' ', flush=True)
-        start = time.monotonic()
-        try:
-            work()
-        except SetupError:
-            print('failed', flush=True)
-            raise
-        print(f'{time.monotonic() - start:.0f} s', flush=True)
-        self.stages.record(stage, digest)
+        Raises:
+            SetupError: A stage failed.
+        """
+        for stage in self._stages(ground=ground):
+            digest = digest_of([*self.facts, *stage.names], stage.files)
+            if stage.product.exists() and self.finished.is_done(stage.name, digest):
+                continue
+            print(f'setup: {stage.saying} ...', end=' ', flush=True)
+            start = time.monotonic()
+            try:
+                stage.work()
+            except SetupError:
+                print('failed', flush=True)
+                raise
+            print(f'{time.monotonic() - start:.0f} s', flush=True)
+            self.finished.record(stage.name, digest)
+
+    def _stages(self, *, ground: bool) -> Iterator[Stage]:
+        environment = self.environment
+        yield Stage('environment', 'making .venv', self._create, environment.python)
+        names = ('ros_machine',) if self.ros else ('flight', 'ros', 'test')
+        yield self._installing('packages', 'installing packages', *names)
+        if not self.ros:
+            yield Stage(
+                'vision_msgs',
+                'building vision_msgs',
+                self._build_messages,
+                environment.prefix / 'share' / 'vision_msgs',
+                [*files_below(MESSAGES), *(REQUIREMENTS / f'{name}.txt' for name in names)],
+            )
+        yield Stage(
+            'rs_onboard',
+            'building rs_onboard',
+            self._build_package,
+            BUILD / 'rs_onboard' / 'rs_onboard',
+            DESCRIPTION,
+            shared(),
+        )
+        if ground:
+            yield self._installing('ground', 'installing torch', 'ground')
+
+    def _installing(self, name: str, saying: str, *requirements: str) -> Stage:
+        files = [REQUIREMENTS / f'{requirement}.txt' for requirement in requirements]
+        return Stage(
+            name, saying, lambda: self._install(files), self.environment.site_packages, files
+        )
 
     def _create(self) -> None:
         machine.check_venv()
