@@ -50,12 +50,13 @@ def model_lines(run: RunSummary) -> Html:
                 task,
                 join(card.name, ' ', untrained_mark(card)),
                 ', '.join(f'{m["variant"]} on {m["provider"]}' for m in ran) or 'never ran',
+                _main_figure(card, ran),
                 join([element('code', m['sha256'][:HASH_DIGITS]) for m in ran]),
                 weights.licence,
                 weights.restrictions or 'none stated',
             ]
         )
-    head = ['task', 'model', 'variant', 'sha256', 'licence of the weights', 'restrictions']
+    head = ['task', 'model', 'variant', 'measured', 'sha256', 'licence of weights', 'restrictions']
     return table(head, rows, class_='text')
 
 
@@ -92,8 +93,16 @@ def _model(task: TaskName, card: ModelCard, ran: list[Mapping[str, Any]]) -> Htm
     )
 
 
-def _variant(variant: Variant) -> Html | None:
+def _variant(variant: Variant) -> Html:
     """Show the figures of a variant; bounds stand beside the value that they belong to."""
+    note = element('p', f'{variant.name}: {variant.note}', class_='quiet') if variant.note else None
+    rows = _figures(variant)
+    figures = table([f'{variant.name}, measured', 'value', 'interval'], rows) if rows else None
+    return join(figures, note)
+
+
+def _figures(variant: Variant) -> list[list[str]]:
+    """Return (name, value, interval) of what was measured, the main figure first."""
     quality = variant.quality
     rows = []
     for name, value in quality.items():
@@ -102,9 +111,17 @@ def _variant(variant: Variant) -> Html | None:
         low, high = quality.get(f'{name}_low'), quality.get(f'{name}_high')
         interval = '' if low is None or high is None else f'{low:.3f} to {high:.3f}'
         rows.append([name.replace('_', ' '), f'{value:.3f}', interval])
-    note = element('p', f'{variant.name}: {variant.note}', class_='quiet') if variant.note else None
-    figures = table([f'{variant.name}, measured', 'value', 'interval'], rows) if rows else None
-    return join(figures, note)
+    return rows
+
+
+def _main_figure(card: ModelCard, ran: list[Mapping[str, Any]]) -> str:
+    """Write the first figure of the variant that ran, with its interval."""
+    for model in ran:
+        variant = card.variants.get(model['variant'])
+        if variant and (figures := _figures(variant)):
+            name, value, interval = figures[0]
+            return f'{name} {value}' + (f' ({interval})' if interval else '')
+    return 'not measured'
 
 
 def _terms(card: ModelCard) -> Html:

@@ -46,7 +46,7 @@ def header(frames: Sequence[FrameView], run: RunSummary) -> Html:
     elif remarks:
         verdict, mark = 'Worth a look', 'degraded'
     else:
-        verdict, mark = 'All in order', 'ok'
+        verdict, mark = 'Run in order', 'ok'
     items = [
         element(
             'li',
@@ -59,6 +59,7 @@ def header(frames: Sequence[FrameView], run: RunSummary) -> Html:
         'header',
         element('h1', run.title, ' ', element('span', verdict, class_=f'status {mark}')),
         element('p', _when(frames), class_='quiet'),
+        element('p', ' \u00b7 '.join(run.notes), class_='quiet') if run.notes else None,
         element('ul', items, class_='remarks') if items else None,
         element('dl', [_fact(*fact) for fact in _facts(frames, run)], class_='numbers'),
         model_lines(run) if run.cards else None,

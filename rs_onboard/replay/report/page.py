@@ -64,11 +64,11 @@ def _head(run: RunSummary) -> Html:
 def _body(frames: Sequence[FrameView], run: RunSummary) -> list[Html]:
     places = {'map': 'Map', 'latency': 'Latency', 'counts': 'Drops'}
     places |= {f'task-{task}': task.capitalize() for task in tasks_of(run)}
-    places |= {'frames': 'Frames', 'models': 'Models', 'notes': 'Notes'}
+    places |= {'frames': 'Frames', 'models': 'Models', 'versions': 'Versions'}
     if not frames:
-        places = {name: places[name] for name in ('counts', 'models', 'notes')}
+        places = {name: places[name] for name in ('counts', 'models', 'versions')}
     links = [element('a', title, href=f'#{place}') for place, title in places.items()]
-    sections = [counts_section(run), models_section(run), _notes(run)]
+    sections = [counts_section(run), models_section(run), _versions()]
     if frames:
         sections = [
             map_section(frames, run),
@@ -81,7 +81,7 @@ def _body(frames: Sequence[FrameView], run: RunSummary) -> list[Html]:
     return [header(frames, run), element('nav', links), element('main', sections)]
 
 
-def _notes(run: RunSummary) -> Html:
+def _versions() -> Html:
     versions = {
         'rs_onboard': __version__,
         'Python': platform.python_version(),
@@ -92,9 +92,8 @@ def _notes(run: RunSummary) -> Html:
     }
     written = datetime.now(timezone.utc)
     return section(
-        'notes',
-        'Notes',
-        element('ul', [element('li', note) for note in run.notes]) if run.notes else None,
+        'versions',
+        'Versions',
         table(['what', 'version'], versions.items(), class_='text'),
         element(
             'p',
