@@ -214,9 +214,7 @@ class TestSetup:
         monkeypatch.setattr(
             setup,
             '_stages',
-            lambda **_: [
-                main.Stage('one', 'making it', lambda: setup.work(), setup.product, [setup.pins])
-            ],
+            lambda **_: [main.Stage('one', 'making it', setup.work, setup.product, [setup.pins])],
         )
         return setup, runs
 
