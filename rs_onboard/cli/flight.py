@@ -84,6 +84,12 @@ class Flight:
 
     def __init__(self, options: FlightOptions) -> None:
         self.options = options
+        self._play_options = PlayOptions(
+            rate=options.rate,
+            fast=options.fast,
+            loops=options.loops,
+            pose_rate_hz=options.pose_rate_hz,
+        )
         self._stop = stop_on_signals()
         self._arrived = threading.Condition()
         self._stamps: set[int] = set()
@@ -135,6 +141,11 @@ class Flight:
                 if not bring_up(nodes):
                     faults = '; '.join(f'{n.get_name()}: {n.fault}' for n in nodes if n.fault)
                     raise RunError(f'the graph did not start: {faults}')
+                cards = {
+                    node.task_name: load_card(model_folder(node.settings.model))
+                    for node in nodes
+                    if isinstance(node, TaskNode)
+                }
                 nodes[0].exchange.connect(nodes[0].resolve_topic_name('results'), self._on_results)
                 player = threading.Thread(
                     target=self._play, args=(bag, playback, nodes), name='player', daemon=True
@@ -146,11 +157,6 @@ class Flight:
             finally:
                 wait_until(lambda: not any(node_counts(n).waiting for n in nodes), SETTLE_END_S)
                 self._counts = [node_counts(node) for node in nodes]
-                cards = {
-                    node.task_name: load_card(model_folder(node.settings.model))
-                    for node in nodes
-                    if isinstance(node, TaskNode)
-                }
                 shut_down(nodes)
                 playback.destroy_node()
                 tap.destroy_node()
@@ -170,20 +176,10 @@ class Flight:
         return values
 
     def _play(self, bag: Bag, playback: PlaybackNode, nodes: list[PerceptionNode]) -> None:
-        options = self.options
         try:
             playback.prepare({t: s.type_name for t, s in bag.topics.items() if not s.problem})
             wait_until(playback.connected, 2.0)
-            player = Player(
-                bag,
-                PlayOptions(
-                    rate=options.rate,
-                    fast=options.fast,
-                    loops=options.loops,
-                    pose_rate_hz=options.pose_rate_hz,
-                ),
-                stop=self._stop,
-            )
+            player = Player(bag, self._play_options, stop=self._stop)
             player.play(lambda message: self._send(message, playback, nodes))
             self._await_results()
             # The pictures are published after the results are handed over.

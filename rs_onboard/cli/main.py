@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 # A module a subcommand, named like it, with add_parser(subparsers) and run(args) -> exit status.
 COMMANDS = (run, demo, bag, params, zoo)
 
+# Whose absence means that there is no ROS here.
+ROS_PACKAGES = frozenset(
+    {'rclpy', 'ament_index_python', 'diagnostic_msgs', 'sensor_msgs', 'vision_msgs'}
+)
+
 USER_ERROR = 2
 INTERRUPTED = 130
 
@@ -41,10 +46,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         return int(by_name[args.command].run(args))
     except (OSError, ValueError, ImportError) as exc:
         # Every error of the package is a subclass of one of these, with a message for the user.
-        print('rs_onboard: error:', ' '.join(str(exc).split()), file=sys.stderr)
+        print('rs_onboard: error:', explain(exc), file=sys.stderr)
         return USER_ERROR
     except KeyboardInterrupt:
         return INTERRUPTED
+
+
+def explain(exc: Exception) -> str:
+    """Return the message of an error in one line, with what to install where that is the matter."""
+    text = ' '.join(str(exc).split())
+    if isinstance(exc, ModuleNotFoundError) and (exc.name or '').split('.')[0] in ROS_PACKAGES:
+        return (
+            f'{text}. This command needs ROS 2: source its setup file, or run `make setup` and use '
+            '.venv/bin/rs_onboard.'
+        )
+    return text
 
 
 if __name__ == '__main__':
