@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -144,17 +145,20 @@ class _ScaledFrames:
 
     def __init__(self) -> None:
         self._images: dict[tuple[int, int], NDArray[np.uint8]] = {}
+        # Tasks in threads of their own ask at the same time.
+        self._lock = threading.Lock()
 
     def get(self, frame: Frame, height: int, width: int) -> NDArray[np.uint8]:
         if (height, width) == frame.image.shape[:2]:
             return frame.image
-        image = self._images.get((height, width))
-        if image is None:
-            shrinks = height * width < frame.image.shape[0] * frame.image.shape[1]
-            method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-            image = np.asarray(cv2.resize(frame.image, (width, height), interpolation=method))
-            self._images[height, width] = image
-        return image
+        with self._lock:
+            image = self._images.get((height, width))
+            if image is None:
+                shrinks = height * width < frame.image.shape[0] * frame.image.shape[1]
+                method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+                image = np.asarray(cv2.resize(frame.image, (width, height), interpolation=method))
+                self._images[height, width] = image
+            return image
 
 
 class Tiler:

@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import math
+import threading
+import time
 import tracemalloc
 
 import cv2
@@ -142,6 +144,33 @@ def test_tasks_that_want_the_same_scale_share_one_resampled_frame(monkeypatch):
     assert (tiles['scene'].grid.height, tiles['scene'].grid.width) == (150, 200)
     smaller = resize(image, (200, 150), interpolation=cv2.INTER_AREA)
     assert (stacks[0][0] == smaller[:64, :64]).all()
+
+
+def test_tasks_in_threads_of_their_own_share_it_too(monkeypatch):
+    image = random_image(300, 400)
+    frame = frame_of(image, camera=camera_for(image), pose=nadir_pose(100.0))
+    plan = TilePlan(64, 64, gsd_m=0.2)
+    tiles = Tiler({'scene': plan, 'segmentation': plan}).cut(frame)
+    calls = []
+    resize = cv2.resize
+
+    def slow_resize(*args, **options):
+        calls.append(1)
+        time.sleep(0.05)
+        return resize(*args, **options)
+
+    monkeypatch.setattr(cv2, 'resize', slow_resize)
+    stacks = []
+    threads = [
+        threading.Thread(target=lambda cut=cut: stacks.append(cut.stack()))
+        for cut in tiles.values()
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert calls == [1]
+    assert (stacks[0] == stacks[1]).all()
 
 
 IMAGE = np.zeros((300, 400, 3), np.uint8)
