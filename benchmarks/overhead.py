@@ -12,6 +12,7 @@ left is tiling, hand-over between threads, stitching and joining.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import platform
@@ -102,6 +103,25 @@ def measure(nodes, size, frames):
     return latencies[WARM_UP:]
 
 
+@contextlib.contextmanager
+def running(nodes):
+    """Bring a graph up with a sender of images, serve it in a thread, and shut it down."""
+    tiler = next(node for node in nodes if node.get_name() == 'tiler')
+    Outlet(tiler, tiler.exchange, 'image_raw')
+    stop = threading.Event()
+    spinner = threading.Thread(target=spin, args=(nodes,), kwargs={'until': stop})
+    try:
+        if not bring_up(nodes):
+            raise SystemExit('the graph did not start')
+        spinner.start()
+        yield
+    finally:
+        stop.set()
+        if spinner.ident is not None:
+            spinner.join()
+        shut_down(nodes)
+
+
 def resident_mb():
     """Return the resident memory of this process [MB]."""
     for line in Path('/proc/self/status').read_text(encoding='utf-8').splitlines():
@@ -120,22 +140,14 @@ def overhead(frames):
     )
     rows = {}
     nodes = make_nodes()
-    tiler = next(node for node in nodes if node.get_name() == 'tiler')
-    Outlet(tiler, tiler.exchange, 'image_raw')
-    stop = threading.Event()
-    spinner = threading.Thread(target=spin, args=(nodes,), kwargs={'until': stop})
     try:
-        if not bring_up(nodes):
-            raise SystemExit('the graph did not start')
-        spinner.start()
-        for name, size in SIZES.items():
-            latencies = measure(nodes, size, frames)
-            p50, p95, p99 = np.percentile(latencies, [50, 95, 99])
-            rows[name] = {'p50_ms': p50, 'p95_ms': p95, 'p99_ms': p99, 'goal_ms': GOALS_MS[name]}
+        with running(nodes):
+            for name, size in SIZES.items():
+                latencies = measure(nodes, size, frames)
+                p50, p95, p99 = np.percentile(latencies, [50, 95, 99])
+                goal = GOALS_MS[name]
+                rows[name] = {'p50_ms': p50, 'p95_ms': p95, 'p99_ms': p99, 'goal_ms': goal}
     finally:
-        stop.set()
-        spinner.join()
-        shut_down(nodes)
         scene.SceneNode.make_task, segmentation.SegmentationNode.make_task = originals
     return rows
 
@@ -144,22 +156,11 @@ def first_result():
     """Measure from making the nodes to the first result of the real models [s]."""
     started = time.perf_counter()
     nodes = make_nodes()
-    tiler = next(node for node in nodes if node.get_name() == 'tiler')
-    Outlet(tiler, tiler.exchange, 'image_raw')
-    stop = threading.Event()
-    spinner = threading.Thread(target=spin, args=(nodes,), kwargs={'until': stop})
-    try:
-        if not bring_up(nodes):
-            raise SystemExit('the graph did not start')
-        spinner.start()
+    with running(nodes):
         measure(nodes, SIZES['1080p'], 1 - WARM_UP)
         seconds = time.perf_counter() - started
         measure(nodes, SIZES['1080p'], 10)
         memory = resident_mb()
-    finally:
-        stop.set()
-        spinner.join()
-        shut_down(nodes)
     return {'nodes_to_first_result_s': seconds, 'resident_mb': memory}
 
 

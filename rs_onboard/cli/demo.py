@@ -7,6 +7,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rs_onboard.cli.options import add_parameter_options, parameter_overrides
+
 if TYPE_CHECKING:
     import argparse
 
@@ -37,21 +39,13 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help='poses interpolated between the recorded ones; 0 plays those alone '
         '(default: %(default)g)',
     )
-    parser.add_argument('--params', type=Path, metavar='FILE', help='parameter file')
-    parser.add_argument(
-        '--set',
-        action='append',
-        default=[],
-        metavar='NAME=VALUE',
-        help='a parameter, such as scene.variant=int8; may be repeated',
-    )
+    add_parameter_options(parser)
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Run the command; 1 when no result came out."""
     from rs_onboard.cli.flight import Flight, FlightOptions  # noqa: PLC0415  (needs ROS)
-    from rs_onboard.cli.ros import parameter_overrides  # noqa: PLC0415
     from rs_onboard.nodes.locations import share_directory  # noqa: PLC0415
 
     flight = Flight(

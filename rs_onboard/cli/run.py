@@ -8,11 +8,13 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
+
+from rs_onboard.cli.options import add_parameter_options, parameter_overrides
 
 if TYPE_CHECKING:
     import argparse
+    from pathlib import Path
 
 # Time that processes are given to end by themselves.
 END_S = 10.0
@@ -25,7 +27,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help='start the perception graph',
         description='Start the graph that perception.launch.py starts, from the same files.',
     )
-    parser.add_argument('--params', type=Path, metavar='FILE', help='parameter file')
+    add_parameter_options(parser)
     parser.add_argument(
         '--composition',
         choices=('process', 'nodes'),
@@ -41,19 +43,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         '--log-level', default='info', choices=('debug', 'info', 'warn', 'error', 'fatal')
     )
-    parser.add_argument(
-        '--set',
-        action='append',
-        default=[],
-        metavar='NAME=VALUE',
-        help='a parameter, such as scene.variant=int8; may be repeated',
-    )
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Run the command until it is interrupted."""
-    from rs_onboard.cli.ros import parameter_overrides  # noqa: PLC0415  (needs ROS)
     from rs_onboard.nodes.locations import share_directory  # noqa: PLC0415
     from rs_onboard.nodes.process import make_nodes  # noqa: PLC0415
     from rs_onboard.nodes.settings import TASKS  # noqa: PLC0415

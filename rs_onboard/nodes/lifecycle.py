@@ -249,6 +249,8 @@ class PerceptionNode(LifecycleNode):
     def diagnostic(self) -> DiagnosticStatus:
         """Return the state, warning and counters of the node."""
         warning, values = self.health()
+        if not warning and self._waits_for_clock():
+            warning = 'use_sim_time is set and nobody publishes /clock yet'
         level = DiagnosticStatus.OK
         message = self.state
         if self.fault:
@@ -269,6 +271,10 @@ class PerceptionNode(LifecycleNode):
             hardware_id='rs_onboard',
             values=[KeyValue(key=key, value=value) for key, value in values.items()],
         )
+
+    def _waits_for_clock(self) -> bool:
+        clock = self.get_clock()
+        return bool(clock.ros_time_is_active) and clock.now().nanoseconds == 0
 
 
 def _names(settings: type) -> list[str]:

@@ -215,3 +215,9 @@ def test_no_attribute_of_a_node_hides_one_that_rclpy_keeps(make, kind):
     hidden = [name for name in theirs if f'self.{name} =' in source or f'self.{name}:' in source]
     assert ours
     assert hidden == []
+
+
+def test_a_node_that_waits_for_the_clock_of_a_bag_says_so(make):
+    node = make(TilerNode, use_sim_time=True)
+    assert node.diagnostic().level == DiagnosticStatus.WARN
+    assert '/clock' in node.diagnostic().message
