@@ -11,7 +11,7 @@ ARGS ?=
 GROUND ?=
 SETUP_OPTIONS = $(if $(GROUND),--ground)
 
-.PHONY: help setup ground demo test test-ground lint bench clean
+.PHONY: help setup ground demo test test-ground test-floor test-ceiling lint bench clean
 
 help:  ## Say what there is
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -34,6 +34,16 @@ test-ground: test  ## Run all tests, installing torch where it is missing
 
 lint: setup  ## Check style and types
 	@$(VENV)/bin/ruff check && $(VENV)/bin/ruff format --check && $(VENV)/bin/mypy
+
+test-floor: PYTHON ?= python3.10
+test-floor:  ## Test the flight core on the oldest libraries (Python 3.10)
+	@$(PYTHON) -m venv build/floor && build/floor/bin/pip -q install -r requirements/floor.txt
+	@build/floor/bin/python -m pytest -q test/perception test/inference test/geo test/replay $(ARGS)
+
+test-ceiling: PYTHON ?= python3.13
+test-ceiling:  ## Test the flight core on the newest libraries (Python 3.13)
+	@$(PYTHON) -m venv build/ceiling && build/ceiling/bin/pip -q install -r requirements/ceiling.txt
+	@build/ceiling/bin/python -m pytest -q test/perception test/inference test/geo test/replay $(ARGS)
 
 bench: setup  ## Measure the overhead outside the networks
 	@$(VENV)/bin/python benchmarks/overhead.py $(ARGS)

@@ -7,7 +7,6 @@ from __future__ import annotations
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, NamedTuple
 
-import cv2
 import numpy as np
 
 from rs_onboard.perception.lettering import (
@@ -28,8 +27,6 @@ from rs_onboard.perception.results import SceneResult, SegmentationResult
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from numpy.typing import NDArray
 
     from rs_onboard.perception.frame import FrameHeader
     from rs_onboard.perception.results import FrameResults, Status, TaskReport
@@ -168,17 +165,9 @@ def format_stamp(stamp_ns: int) -> str:
     return f'{day:%Y-%m-%d %H:%M:%S}.{rest // 1_000_000:03d} UTC'
 
 
-def class_shares(result: SegmentationResult) -> NDArray[np.float64]:
-    """Share of the frame that each class covers, (C,) float64; what is unknown is missing."""
-    if not result.labels.size:
-        return np.zeros(len(result.classes))
-    counts = cv2.calcHist([result.labels], [0], None, [256], [0, 256]).ravel()
-    return np.asarray(counts[: len(result.classes)], np.float64) / result.labels.size
-
-
 def _legend(result: SegmentationResult, metrics: Metrics, top: int) -> Iterator[Swatch]:
     """Lay out the classes in id order, in columns that do not move with the shares."""
-    shares = class_shares(result)
+    shares = result.label_shares()[: len(result.classes)]
     left, gap = metrics.margin, round(1.4 * metrics.margin)
     for name, colour, share in zip(result.classes, result.palette.tolist(), shares, strict=True):
         width = text_width(f'{name} 100%', metrics.text) + metrics.text.px + gap

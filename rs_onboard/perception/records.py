@@ -8,7 +8,6 @@ import json
 import os
 from typing import TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
 
 from rs_onboard.geo.footprint import footprint, within_date_line
@@ -73,18 +72,9 @@ def frame_feature(results: FrameResults) -> dict[str, Any]:
 
 def class_shares(result: SegmentationResult) -> dict[str, float]:
     """Return the share of the frame of every class that occurs, by name; `unknown` included."""
-    if not result.labels.size:
-        return {}
-    # Not numpy's bincount, which copies the mask as eight bytes a pixel.
-    counts = cv2.calcHist([result.labels], [0], None, [256], [0, 256]).ravel()
-    shares = {
-        name: round(float(counts[index]) / result.labels.size, 4)
-        for index, name in enumerate(result.classes)
-        if counts[index]
-    }
-    if counts[UNKNOWN_LABEL]:
-        shares['unknown'] = round(float(counts[UNKNOWN_LABEL]) / result.labels.size, 4)
-    return shares
+    shares = result.label_shares()
+    named = [*enumerate(result.classes), (UNKNOWN_LABEL, 'unknown')]
+    return {name: round(float(shares[label]), 4) for label, name in named if shares[label]}
 
 
 class ResultFiles:

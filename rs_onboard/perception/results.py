@@ -7,6 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+import cv2
 import numpy as np
 
 if TYPE_CHECKING:
@@ -146,6 +147,12 @@ class SegmentationResult:
             labels=np.empty((0, 0), np.uint8),
             confidence=np.empty((0, 0), np.uint8),
         )
+
+    def label_shares(self) -> NDArray[np.float64]:
+        """Return the share of the frame that each label covers, (256,) float64; 0 without one."""
+        # Not numpy's bincount, which copies the mask as eight bytes a pixel.
+        counts = cv2.calcHist([self.labels], [0], None, [256], [0, 256]) if self.labels.size else 0
+        return np.zeros(256) + np.ravel(counts) / max(1, self.labels.size)
 
 
 TaskResult = SceneResult | SegmentationResult

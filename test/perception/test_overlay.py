@@ -17,7 +17,6 @@ from rs_onboard.perception.lettering import Style
 from rs_onboard.perception.overlay import render_overlay
 from rs_onboard.perception.panel import (
     STATUS_COLOURS,
-    class_shares,
     format_latency,
     format_origin,
     format_stamp,
@@ -154,8 +153,8 @@ def test_a_single_tile_needs_no_grid(aerial):
 
 def test_shares_are_of_the_whole_frame_and_leave_out_the_unknown():
     labels = np.array([[0, 0, 1, 255]], np.uint8)
-    assert class_shares(segmentation(labels)).tolist() == [0.5, 0.25]
-    assert class_shares(segmentation(EMPTY)).tolist() == [0.0, 0.0]
+    assert segmentation(labels).label_shares()[:2].tolist() == [0.5, 0.25]
+    assert segmentation(EMPTY).label_shares()[:2].tolist() == [0.0, 0.0]
 
 
 def test_stamps_are_dates_or_simulated_seconds():
