@@ -60,7 +60,9 @@ def main(argv: list[str] | None = None) -> int:
         seconds = seconds_left(arguments.minutes, arguments.stop_at)
         recipe = load_recipe(find_recipe(arguments.recipe))
         data = load_for(recipe, arguments.data)
-        from rs_onboard.training.trainer import Trainer  # noqa: PLC0415 - needs torch
+        # The catalogue comes first: it says what to install where torch is missing.
+        from rs_onboard.zoo import catalogue  # noqa: PLC0415, F401, I001
+        from rs_onboard.training.trainer import Trainer  # noqa: PLC0415
 
         state = Trainer(recipe, data, arguments.out, seconds=seconds).run()
     except (FieldError, DataError, ZooError, TorchMissingError, ValueError) as exc:
