@@ -5,7 +5,8 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 
@@ -69,13 +70,14 @@ class Exchange:
         return len(takers)
 
 
-class Writer(NamedTuple, Generic[T]):
+@dataclass(frozen=True)
+class Writer(Generic[T]):
     """One topic of an outlet: its name, message type, and how an item is written as one."""
 
     topic: str
     message_type: type
     convert: Callable[[T], Any]
-    qos: QoSProfile = RESULT_QOS
+    qos: QoSProfile = field(default_factory=lambda: RESULT_QOS)
 
 
 class Outlet(Generic[T]):
