@@ -66,6 +66,7 @@ class PerceptionNode(LifecycleNode):
         }
         self.settings = self._declare()
         self.add_on_set_parameters_callback(self._on_set_parameters)
+        self._guard_transitions()
         self._diagnostics = self.create_publisher(DiagnosticArray, names.DIAGNOSTICS, 10)
         self._timer = self.create_timer(
             self.settings.diagnostics_period_s,
@@ -130,6 +131,22 @@ class PerceptionNode(LifecycleNode):
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Return to unconfigured after a fault in a transition."""
         return self.on_cleanup(state)
+
+    def _guard_transitions(self) -> None:
+        """Answer a request for a transition that the state does not have; rclpy would raise."""
+        service = self._service_change_state
+        serve = service.callback
+
+        def call(request: Any, response: Any) -> Any:
+            try:
+                return serve(request, response)
+            except Exception as exc:  # noqa: BLE001  (as in `guarded`)
+                wanted = request.transition.label or request.transition.id
+                self.complain(f'transition {wanted}: not from {self.state}: {exc}')
+                response.success = False
+                return response
+
+        service.callback = call
 
     def _transition(
         self,

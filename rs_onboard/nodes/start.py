@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
     from rs_onboard.nodes.lifecycle import PerceptionNode
 
+# Rest after a fault in the executor, so that one that lasts does not take the processor.
+PAUSE_S = 0.05
+
 
 def make_executor() -> Any:
     """Return the events executor where this rclpy has it: it costs about half the CPU."""
@@ -69,11 +72,24 @@ def spin(nodes: Sequence[Node], *, until: threading.Event) -> None:
         executor.add_node(node)
     try:
         while rclpy.ok() and not until.is_set():
-            executor.spin_once(timeout_sec=0.2)
-    except ExternalShutdownException:
-        pass
+            if not _serve(executor, nodes[0]):
+                until.wait(PAUSE_S)
     finally:
         executor.shutdown()
+
+
+def _serve(executor: Any, node: Node) -> bool:
+    """Serve what is due; returns whether all went well."""
+    try:
+        executor.spin_once(timeout_sec=0.2)
+    except ExternalShutdownException:
+        return False
+    except Exception as exc:  # noqa: BLE001  (nothing may end the graph in flight)
+        # Our callbacks raise nothing, but rclpy's own services do: on a request for a parameter of
+        # a type that does not exist, for instance.
+        node.get_logger().error(f'a request was not served: {exc!r}')
+        return False
+    return True
 
 
 def stop_on_signals() -> threading.Event:
