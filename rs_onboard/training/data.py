@@ -10,7 +10,7 @@ Two layouts. *Class folders*: `classes.txt` (names in order), `splits/<split>.tx
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -200,6 +200,20 @@ def _read_pair(folder: Path, name: str, listed: Sequence[str]) -> tuple[Image, I
     if bad := [int(v) for v in values if v >= len(listed) and v != IGNORE]:
         return f'labels/{name}.png: values {bad}; expected 0 to {len(listed) - 1} or {IGNORE}'
     return image, np.asarray(mask, np.uint8)
+
+
+def rescale(sample: Sample, factor: float) -> Sample:
+    """Resample an image and its mask by a factor, as the tiler of the flight code does."""
+    height, width = (max(1, round(side * factor)) for side in sample.image.shape[:2])
+    if (height, width) == sample.image.shape[:2]:
+        return sample
+    method = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
+    image = np.asarray(cv2.resize(sample.image, (width, height), interpolation=method), np.uint8)
+    mask = sample.mask
+    if mask is not None:
+        resized = cv2.resize(mask, (width, height), interpolation=cv2.INTER_NEAREST)
+        mask = np.asarray(resized, np.uint8)
+    return replace(sample, image=image, mask=mask)
 
 
 def pixel_counts(samples: Sequence[Sample], classes: int) -> NDArray[np.int64]:

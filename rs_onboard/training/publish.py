@@ -24,7 +24,7 @@ from rs_onboard.inference.errors import CardError, FieldError
 from rs_onboard.inference.fields import Fields, load_yaml
 from rs_onboard.inference.model import load_model
 from rs_onboard.inference.runtime import RuntimeSettings
-from rs_onboard.training.data import load_for
+from rs_onboard.training.data import load_for, rescale
 from rs_onboard.training.errors import DataError
 from rs_onboard.training.evaluate import evaluate
 from rs_onboard.training.recipe import find_recipe, load_recipe
@@ -167,10 +167,13 @@ def publish(recipe_path: Path, root: Path, run: Path, out: Path) -> ModelCard:
     data = load_for(recipe, root)
     text = card_text(recipe, recipe_path.with_suffix('.card.yaml'), out.name, data)
     size = (text.input.height, text.input.width)
-    images = [sample.image for sample in data.splits['train']]
-    every = max(1, len(images) // CALIBRATION_TILES)
-    tiles = [tile_of(image, *size)[None] for image in images[::every]]
-    test = load_for(recipe, root, [recipe.data.test]).splits[recipe.data.test]
+    # Images whose ground sample distance is known come at that of the card, as in flight.
+    factor = recipe.data.gsd_m / text.gsd.trained_m if recipe.data.gsd_m else 1.0
+    every = max(1, len(data.splits['train']) // CALIBRATION_TILES)
+    chosen = [rescale(sample, factor) for sample in data.splits['train'][::every]]
+    tiles = [tile_of(sample.image, *size)[None] for sample in chosen]
+    whole = load_for(recipe, root, [recipe.data.test]).splits[recipe.data.test]
+    test = [rescale(sample, factor) for sample in whole]
     names = tuple(info.name for info in text.classes)
     variants: dict[VariantName, Measured] = {}
     limits = list(text.limits)

@@ -30,6 +30,7 @@ class DataRecipe:
         val: Name of the split that selects the weights; empty to take `holdout` of the train split.
         test: Name of the split that is measured at the end and never looked at before.
         holdout: Patterns of the ids of the train split that select instead of being trained on.
+        gsd_m: Ground sample distance of the images [m/px]; 0 where the set does not say.
         ignored_classes: Classes of the set whose pixels have no say (segmentation).
     """
 
@@ -38,6 +39,7 @@ class DataRecipe:
     val: str
     test: str
     holdout: tuple[str, ...]
+    gsd_m: float
     ignored_classes: tuple[str, ...]
 
 
@@ -203,6 +205,7 @@ def _data(fields: Fields) -> DataRecipe:
         val=fields.take('val', str, ''),
         test=fields.take('test', str, 'test'),
         holdout=_texts(fields, 'holdout'),
+        gsd_m=fields.number('gsd_m', 0, 1e3, 0.0),
         ignored_classes=_texts(fields, 'ignored_classes'),
     )
     if bool(data.val) == bool(data.holdout):

@@ -15,6 +15,7 @@ from rs_onboard.training.data import (
     load_for,
     load_index_masks,
     pixel_counts,
+    rescale,
 )
 from rs_onboard.training.errors import DataError
 from rs_onboard.training.recipe import load_recipe
@@ -119,3 +120,12 @@ def test_held_out_images_are_not_trained_on(tmp_path):
     data = load_for(load_recipe(recipe_file(tmp_path, 'segmentation')), tmp_path)
     assert [sample.name for sample in data.splits['val']] == ['train_part0']
     assert [sample.name for sample in data.splits['train']] == [f'train_part{i}' for i in (1, 2, 3)]
+
+
+def test_rescaling_keeps_image_and_mask_together(tmp_path):
+    sample = load_index_masks(index_masks(tmp_path), ['train'], ['unlabeled']).splits['train'][0]
+    assert rescale(sample, 1.0) is sample
+    half = rescale(sample, 0.5)
+    assert half.image.shape == (48, 64, 3)
+    assert half.mask.shape == (48, 64)
+    assert half.image[half.mask == 1].mean() > half.image[half.mask == 0].mean() + 100
