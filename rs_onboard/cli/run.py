@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -48,6 +49,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(options: argparse.Namespace) -> int:
     """Run the command until it is interrupted."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # Importing takes a second in which nothing is open yet, and to be ended is no error.
+        signal.signal(number, lambda *_: os._exit(0))
     from rs_onboard.nodes.locations import share_directory  # noqa: PLC0415
     from rs_onboard.nodes.process import make_nodes  # noqa: PLC0415
     from rs_onboard.nodes.settings import TASKS  # noqa: PLC0415
@@ -83,16 +87,19 @@ def node_arguments(options: argparse.Namespace, params: Path, changes: list[str]
 
 def run_each(names: list[str], arguments: list[str]) -> int:
     """Run every node in a process of its own; they end together, or when interrupted."""
-    processes = {
-        # The command is our own interpreter and modules; parameters are checked before.
-        name: subprocess.Popen([sys.executable, '-m', 'rs_onboard.nodes', name, *arguments])  # noqa: S603
-        for name in names
-    }
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    from rs_onboard.nodes.start import stop_on_signals  # noqa: PLC0415
+
+    stop = stop_on_signals()
+    processes: dict[str, subprocess.Popen[bytes]] = {}
     status = 0
     try:
-        while all(process.poll() is None for process in processes.values()):
-            time.sleep(0.1)
+        for name in names:
+            # The command is our own interpreter and modules; parameters are checked before. In a
+            # session of its own a process does not see Ctrl-C, and is ended once, in order.
+            command = [sys.executable, '-m', 'rs_onboard.nodes', name, *arguments]
+            processes[name] = subprocess.Popen(command, start_new_session=True)  # noqa: S603
+        while not stop.is_set() and all(p.poll() is None for p in processes.values()):
+            stop.wait(0.1)
         for name, process in processes.items():
             if process.poll() is not None:
                 status = 1
@@ -101,18 +108,16 @@ def run_each(names: list[str], arguments: list[str]) -> int:
                     'its last message says why. The others are stopped.',
                     file=sys.stderr,
                 )
-    except (KeyboardInterrupt, SystemExit):
-        pass
     finally:
         end(processes)
     return status
 
 
 def end(processes: dict[str, subprocess.Popen[bytes]]) -> None:
-    """Interrupt what still runs, and kill what does not end."""
+    """Tell what still runs to end, and kill what does not."""
     for process in processes.values():
         if process.poll() is None:
-            process.send_signal(signal.SIGINT)
+            process.terminate()
     limit = time.monotonic() + END_S
     while time.monotonic() < limit and any(p.poll() is None for p in processes.values()):
         time.sleep(0.05)

@@ -93,14 +93,16 @@ def _serve(executor: Any, node: Node) -> bool:
 
 
 def stop_on_signals() -> threading.Event:
-    """Return an event that SIGINT and SIGTERM set.
+    """Return an event that SIGINT, SIGTERM and the loss of the terminal set.
 
     rclpy's own handlers end the context at once, and nodes can then no longer be shut down in
     order; start it with `SignalHandlerOptions.NO`.
     """
     stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        # What nohup has set stays: the graph is then to outlive the terminal.
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, lambda *_: stop.set())
     return stop
 
 
