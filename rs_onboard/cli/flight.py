@@ -97,6 +97,7 @@ class Flight:
         self._pictures: dict[int, bytes] = {}
         self._counts: list[NodeCounts] = []
         self._writer: BagWriter | None = None
+        self._broken: OSError | None = None
         self._line = ProgressLine()
 
     def run(self) -> int:
@@ -154,6 +155,8 @@ class Flight:
                 spin(everyone, until=self._stop)
                 self._stop.set()
                 player.join(RESULT_TIMEOUT_S)
+                if self._broken is not None:
+                    raise self._broken
             finally:
                 wait_until(lambda: not any(node_counts(n).waiting for n in nodes), SETTLE_END_S)
                 self._counts = [node_counts(node) for node in nodes]
@@ -219,6 +222,16 @@ class Flight:
             self._arrived.notify_all()
 
     def _record(self, topic: str, type_name: str, cdr: bytes, now_ns: int) -> None:
+        if self._broken is not None:
+            return
+        try:
+            self._save(topic, type_name, cdr, now_ns)
+        except OSError as exc:
+            # A full disk, say: a demonstration without its files is none.
+            self._broken = exc
+            self._stop.set()
+
+    def _save(self, topic: str, type_name: str, cdr: bytes, now_ns: int) -> None:
         assert self._writer is not None
         self._writer.write(topic, type_name, cdr, now_ns)
         if type_name == 'sensor_msgs/msg/CompressedImage':
@@ -285,6 +298,8 @@ def prepare_folder(out: Path) -> None:
     """Make the output folder, without what an earlier run left in it."""
     for name in ('results', 'pictures'):
         shutil.rmtree(out / name, ignore_errors=True)
+    for path in out.glob('results*json*'):
+        path.unlink()
     (out / 'pictures').mkdir(parents=True)
 
 

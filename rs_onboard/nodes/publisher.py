@@ -26,7 +26,8 @@ from rs_onboard.nodes.settings import PublisherSettings
 from rs_onboard.nodes.start import run_node
 from rs_onboard.perception.join import Joined, StampJoin
 from rs_onboard.perception.overlay import render_overlay
-from rs_onboard.perception.records import ResultFiles, frame_feature
+from rs_onboard.perception.records import frame_feature
+from rs_onboard.perception.result_files import ResultFiles
 from rs_onboard.perception.results import RESULT_TYPES, FrameResults, TaskReport
 from rs_onboard.perception.worker import Counts, Worker
 
@@ -61,6 +62,8 @@ class PublisherNode(PerceptionNode):
         self._inlets: list[ResultInlet[Any]] = []
         self._outlet: Outlet[FrameResults] | None = None
         self._files: ResultFiles | None = None
+        self._file_fault = ''
+        self._unwritten = 0
         self._source: FrameSource | None = None
         self._expiry: Any = None
         self._last_latency_ms: float | None = None
@@ -102,15 +105,16 @@ class PublisherNode(PerceptionNode):
         self.exchange.disconnect(self.resolve_topic_name(names.FRAMES), self._on_frame)
         if self._source is not None:
             self._source.stop()
-            self._source = None
             self._decoder.stop()
+            self._source = None
         for inlet in self._inlets:
             inlet.stop()
         self._inlets = []
         if self._expiry is not None:
             self.destroy_timer(self._expiry)
             self._expiry = None
-        self._worker.stop()
+        if not self._worker.stop():
+            self.complain('hangs in a frame; left behind')
 
     def release(self) -> None:
         """Close files and publishers."""
@@ -120,17 +124,21 @@ class PublisherNode(PerceptionNode):
         if self._files is not None:
             self._files.close()
             self._files = None
+        self._file_fault = ''
 
     def counts(self) -> Counts:
         """Return what became of the frames whose results were joined."""
         return self._worker.mailbox.counts()
 
     def health(self) -> tuple[str, dict[str, str]]:
-        """Return the latency of the last frame."""
+        """Return the latency of the last frame and how the result files are doing."""
         values = self._source.values() if self._source is not None else {}
         if self._last_latency_ms is not None:
             values['latency_ms.last'] = f'{self._last_latency_ms:.1f}'
-        return '', values
+        if self.settings.results_dir:
+            values['frames_not_written'] = str(self._unwritten)
+        trouble = self._worker.trouble() or self._decoder.trouble()
+        return trouble or self._file_fault, values
 
     def _on_frame(self, frame: Frame) -> None:
         self._add(frame.header.stamp_ns, FRAME_PART, frame)
@@ -159,9 +167,30 @@ class PublisherNode(PerceptionNode):
         assert self._outlet is not None
         self._last_latency_ms = results.latency_ms
         self._outlet.send(results)
-        if self._files is not None:
-            self._files.write(results)
+        self._keep(results)
         return None
+
+    def _keep(self, results: FrameResults) -> None:
+        """Write the result files; a disk that refuses ends nothing else."""
+        if self._files is None:
+            return
+        try:
+            self._files.write(results)
+        except OSError as exc:
+            self._unwritten += 1
+            if not self._file_fault:
+                self.get_logger().error(
+                    f'results_dir {self.settings.results_dir}: {exc}. Results are published all '
+                    'the same; files are tried again with every frame. Make room on the disk.'
+                )
+            self._file_fault = f'results_dir: {exc}; {self._unwritten} frames not written'
+            return
+        if self._file_fault:
+            self._file_fault = ''
+            self.get_logger().info(
+                f'results_dir {self.settings.results_dir}: written to again; {self._unwritten} '
+                'frames are missing'
+            )
 
     def _collect(self, joined: Joined[Any]) -> FrameResults:
         frame: Frame | None = joined.parts.get(FRAME_PART)

@@ -4,8 +4,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,17 +14,12 @@ from rs_onboard.perception.results import SceneResult, SegmentationResult
 from rs_onboard.perception.stitch import UNKNOWN_LABEL
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from numpy.typing import NDArray
 
     from rs_onboard.perception.results import FrameResults, TaskReport, TaskResult
 
 # Scene classes listed in a record.
 TOP_SCENES = 3
-
-# Ends a feature collection; each new feature overwrites it, so that the file is valid at all times.
-_TAIL = b'\n]}\n'
 
 
 def frame_record(results: FrameResults, *, timing: bool = True) -> dict[str, Any]:
@@ -75,37 +68,6 @@ def class_shares(result: SegmentationResult) -> dict[str, float]:
     shares = result.label_shares()
     named = [*enumerate(result.classes), (UNKNOWN_LABEL, 'unknown')]
     return {name: round(float(shares[label]), 4) for label, name in named if shares[label]}
-
-
-class ResultFiles:
-    """Writes `results.jsonl` and `results.geojson`; both are readable after every frame.
-
-    Raises:
-        OSError: The folder or a file cannot be written.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self._lines = (folder / 'results.jsonl').open('wb')
-        self._features = (folder / 'results.geojson').open('wb')
-        self._features.write(b'{"type": "FeatureCollection", "features": [' + _TAIL)
-        self._features.flush()
-        self._empty = True
-
-    def write(self, results: FrameResults) -> None:
-        """Append a frame."""
-        self._lines.write(json.dumps(frame_record(results)).encode() + b'\n')
-        self._lines.flush()
-        feature = json.dumps(frame_feature(results)).encode()
-        self._features.seek(-len(_TAIL), os.SEEK_END)
-        self._features.write((b'\n' if self._empty else b',\n') + feature + _TAIL)
-        self._features.flush()
-        self._empty = False
-
-    def close(self) -> None:
-        """Close both files."""
-        self._lines.close()
-        self._features.close()
 
 
 def _rings(corners: NDArray[np.float64]) -> list[list[list[float]]]:

@@ -1,6 +1,6 @@
 # Copyright 2026 The rs_onboard authors
 # SPDX-License-Identifier: Apache-2.0
-"""Records are plain JSON; the GeoJSON file is valid after every frame."""
+"""Records are plain JSON."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from rs_onboard.geo.pose import multiply
 from rs_onboard.inference.errors import ModelError
 from rs_onboard.perception.pipeline import Pipeline
 from rs_onboard.perception.records import (
-    ResultFiles,
     class_shares,
     frame_feature,
     frame_record,
@@ -187,36 +186,3 @@ def test_a_footprint_beyond_the_date_line_lies_on_the_other_side(pipeline):
     (ring,) = geometry['coordinates']
     assert area(ring) > 0
     assert all(-180.0 <= x < -179.9 for x, _ in ring)
-
-
-def test_both_files_are_valid_after_every_frame(pipeline, tmp_path):
-    folder = tmp_path / 'flight' / 'results'
-    files = ResultFiles(folder)
-    geojson, lines = folder / 'results.geojson', folder / 'results.jsonl'
-    assert strict(geojson.read_text()) == {'type': 'FeatureCollection', 'features': []}
-    for count in range(1, 5):
-        results = flown(pipeline, height_m=100.0 if count % 2 else None)
-        files.write(results)
-        collection = strict(geojson.read_text())
-        assert len(collection['features']) == count
-        records = [strict(line) for line in lines.read_text().splitlines()]
-        assert len(records) == count
-        assert records[-1]['segmentation']['status'] in {'ok', 'degraded'}
-        assert collection['features'][-1] == strict(json.dumps(frame_feature(results)))
-    files.close()
-    assert len(strict(geojson.read_text())['features']) == 4
-
-
-def test_a_new_flight_starts_new_files(pipeline, tmp_path):
-    for _ in range(2):
-        files = ResultFiles(tmp_path)
-        files.write(flown(pipeline))
-        files.close()
-    assert len((tmp_path / 'results.jsonl').read_text().splitlines()) == 1
-    assert len(strict((tmp_path / 'results.geojson').read_text())['features']) == 1
-
-
-def test_a_folder_that_cannot_be_made_is_an_error(tmp_path):
-    (tmp_path / 'file').write_text('')
-    with pytest.raises(OSError, match='file'):
-        ResultFiles(tmp_path / 'file')

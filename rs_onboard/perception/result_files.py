@@ -1,0 +1,154 @@
+# Copyright 2026 The rs_onboard authors
+# SPDX-License-Identifier: Apache-2.0
+"""Result files on a disk that may fill up, fail or be pulled out, and come back."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import os
+from typing import TYPE_CHECKING, BinaryIO, cast
+
+from rs_onboard.perception.records import frame_feature, frame_record
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from rs_onboard.perception.results import FrameResults
+
+
+class ResultFiles:
+    """Writes `results.jsonl` and `results.geojson`; both are readable after every frame.
+
+    Files of an earlier flight are kept under a number: `results.1.jsonl` is the oldest.
+
+    Raises:
+        OSError: The folder or a file cannot be written.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        lines, features = folder / 'results.jsonl', folder / 'results.geojson'
+        set_aside(lines, features)
+        self._lines = GrowingFile(lines)
+        self._features = GrowingFile(
+            features, b'{"type": "FeatureCollection", "features": [\n', b',\n', b'\n]}\n'
+        )
+
+    def write(self, results: FrameResults) -> None:
+        """Append a frame.
+
+        Raises:
+            OSError: A file cannot be written. Both are as they were, less this frame, and a later
+                call may find them writable again.
+        """
+        line = json.dumps(frame_record(results)).encode() + b'\n'
+        feature = json.dumps(frame_feature(results)).encode()
+        self._lines.append(line)
+        try:
+            self._features.append(feature)
+        except OSError:
+            self._lines.take_back()
+            raise
+
+    def close(self) -> None:
+        """Close both files."""
+        self._lines.close()
+        self._features.close()
+
+
+class GrowingFile:
+    """A file that is whole after every append, also after one that failed.
+
+    Args:
+        path: The file; overwritten.
+        head: What it begins with.
+        between: What separates its parts.
+        tail: What it ends with; each part overwrites it and writes it again.
+    """
+
+    def __init__(
+        self, path: Path, head: bytes = b'', between: bytes = b'', tail: bytes = b''
+    ) -> None:
+        self._path = path
+        self._head = head
+        self._between = between
+        self._tail = tail
+        self._file: BinaryIO | None = None
+        # Where the parts end, now and before the last one.
+        self._end = 0
+        self._end_before = 0
+        self._open()
+
+    def append(self, part: bytes) -> None:
+        """Append a part before the tail.
+
+        Raises:
+            OSError: It cannot be written; the file is as it was.
+        """
+        try:
+            if self._file is None:
+                self._open()
+            data = self._between + part if self._end > len(self._head) else part
+            self._write(data)
+        except OSError:
+            self._restore()
+            raise
+        self._end_before, self._end = self._end, self._end + len(data)
+
+    def take_back(self) -> None:
+        """Undo the last append."""
+        self._end = self._end_before
+        self._restore()
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._file is not None:
+            # A disk that is gone has nothing to save any more.
+            with contextlib.suppress(OSError):
+                self._file.close()
+            self._file = None
+
+    def _open(self) -> None:
+        """Open the file; start it anew where it is not the one that was left."""
+        number = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666)
+        # Unbuffered, so that what cannot be written is known now and not at the next frame.
+        self._file = cast('BinaryIO', os.fdopen(number, 'r+b', buffering=0))
+        size = os.fstat(number).st_size
+        if not self._end or size < self._end + len(self._tail):
+            self._end = 0
+            if size:
+                self._file.truncate()
+            self._write(self._head)
+            self._end = len(self._head)
+
+    def _write(self, part: bytes) -> None:
+        assert self._file is not None
+        self._file.seek(self._end)
+        data = memoryview(part + self._tail)
+        while data:
+            # A disk that is nearly full takes a piece, and refuses the next.
+            data = data[self._file.write(data) :]
+
+    def _restore(self) -> None:
+        """Make the file what it was, as far as the disk lets us, and open it again next time."""
+        if self._file is not None:
+            with contextlib.suppress(OSError):
+                self._write(b'')
+            with contextlib.suppress(OSError):
+                self._file.truncate(self._end + len(self._tail))
+        self.close()
+
+
+def set_aside(*paths: Path) -> None:
+    """Rename files that hold something, all to the same first number that is free."""
+    if not any(path.is_file() and path.stat().st_size for path in paths):
+        return
+    for number in itertools.count(1):
+        aside = [path.with_suffix(f'.{number}{path.suffix}') for path in paths]
+        if not any(path.exists() for path in aside):
+            break
+    for path, kept in zip(paths, aside, strict=True):
+        if path.is_file():
+            path.rename(kept)
