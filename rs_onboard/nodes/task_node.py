@@ -76,6 +76,7 @@ class TaskNode(PerceptionNode, Generic[R]):
         self._inputs: list[Any] = []
         self._channel = self.resolve_topic_name(names.tiles(self.task_name))
         self._failed = ''
+        self._task_hangs = False
 
     @abstractmethod
     def make_task(self, model: Model) -> Task[R]:
@@ -102,6 +103,7 @@ class TaskNode(PerceptionNode, Generic[R]):
         task = self.make_task(model)
         task.warm_up()
         self._task = task
+        self._task_hangs = False
         report: Writer[R] = Writer(
             names.report(self.task_name),
             DiagnosticArray,
@@ -114,7 +116,16 @@ class TaskNode(PerceptionNode, Generic[R]):
         self._announce(model)
 
     def start(self) -> None:
-        """Take tiles, by reference where the tiler is in this process."""
+        """Take tiles, by reference where the tiler is in this process.
+
+        Raises:
+            TaskError: The model still hangs in an earlier frame.
+        """
+        if self._task_hangs and self._worker.hangs():
+            raise TaskError(
+                'the model still hangs in a frame from before; expected it free. Clean up and '
+                'configure the node, which loads the model anew.'
+            )
         self._worker.start()
         if self.exchange.connect(self._channel, self._on_tiles):
             return
@@ -134,7 +145,9 @@ class TaskNode(PerceptionNode, Generic[R]):
         for subscription in self._inputs:
             self.destroy_subscription(subscription)
         self._inputs = []
-        self._worker.stop()
+        if not self._worker.stop():
+            self._task_hangs = True
+            self.complain('the model hangs in a frame; left behind')
 
     def release(self) -> None:
         """Free the model."""
@@ -154,7 +167,7 @@ class TaskNode(PerceptionNode, Generic[R]):
         """Return the model, its provider and the last failure."""
         task = self._task
         if task is None:
-            return '', {}
+            return self._worker.trouble(), {}
         identity = task.identity
         values = {
             'model': identity.name,
@@ -164,7 +177,7 @@ class TaskNode(PerceptionNode, Generic[R]):
             'trained': str(identity.trained).lower(),
             'busy_s': f'{self._worker.busy_s():.2f}',
         }
-        warning = self._failed or task.model.runtime.notice
+        warning = self._worker.trouble() or self._failed or task.model.runtime.notice
         if not warning and not identity.trained:
             warning = f'model {identity.name} is untrained: its results mean nothing'
         return warning, values
@@ -210,6 +223,14 @@ class TaskNode(PerceptionNode, Generic[R]):
             ),
         )
 
+    @staticmethod
+    def _run(task: Task[R], tiles: TileSet) -> R:
+        try:
+            return task.run(tiles)
+        except Exception as exc:  # noqa: BLE001  (a frame without memory left, for instance)
+            reason = f'unexpected {type(exc).__name__}: {exc}'
+            return task.without_result(tiles.header, 'failed', reason)
+
     def _work(self, arrival: TileArrival) -> str | None:
         try:
             tiles = self._tiles(arrival)
@@ -218,11 +239,14 @@ class TaskNode(PerceptionNode, Generic[R]):
             return 'bad_tiles'
         waited_ms = (time.perf_counter_ns() - arrival.received_ns) / 1e6
         assert self._task is not None
-        assert self._outlet is not None
-        result = self._task.run(tiles)
+        result = self._run(self._task, tiles)
         latency = {'wait': waited_ms, **(result.report.latency_ms or {})}
         report = dataclasses.replace(result.report, latency_ms=latency)
-        self._outlet.send(dataclasses.replace(result, report=report))
+        outlet = self._outlet
+        if outlet is None:
+            # It took so long that the node was cleaned up meanwhile.
+            return 'inactive'
+        outlet.send(dataclasses.replace(result, report=report))
         self._failed = report.reason if report.status == 'failed' else ''
         if self._failed:
             self.complain(self._failed)

@@ -65,7 +65,8 @@ class TilerNode(PerceptionNode):
         """Take no more frames."""
         if self._frames is not None:
             self._source.stop()
-        self._worker.stop()
+        if not self._worker.stop():
+            self.complain('hangs in a frame; left behind')
 
     def release(self) -> None:
         """Destroy the publishers."""
@@ -80,7 +81,7 @@ class TilerNode(PerceptionNode):
 
     def health(self) -> tuple[str, dict[str, str]]:
         """Return the counters of image and pose sources."""
-        return '', self._source.values() if self._frames is not None else {}
+        return self._worker.trouble(), self._source.values() if self._frames is not None else {}
 
     def _tasks(self) -> list[TaskName]:
         return [task for task in ('scene', 'segmentation') if task in self.settings.tasks]

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 T = TypeVar('T')
 
+# An item in hand for longer than this hangs, or makes results that nobody can use any more.
+LONG_S = 10.0
+
 
 class Counts(NamedTuple):
     """What became of the items a worker received: received = done + dropped + waiting."""
@@ -119,6 +122,7 @@ class Worker(Generic[T]):
         self._work = work
         self._on_error = on_error
         self._thread: threading.Thread | None = None
+        self._left_behind: threading.Thread | None = None
         self.busy_since_ns = 0
 
     def start(self) -> None:
@@ -143,14 +147,26 @@ class Worker(Generic[T]):
             return True
         thread.join(timeout_s)
         if thread.is_alive():
+            self._left_behind = thread
             return False
         self.busy_since_ns = 0
         return True
+
+    def hangs(self) -> bool:
+        """Return whether a thread that did not end in time is still at its item."""
+        return self._left_behind is not None and self._left_behind.is_alive()
 
     def busy_s(self) -> float:
         """Return for how long the item in hand has been worked on [s], 0 when idle."""
         since = self.busy_since_ns
         return (time.perf_counter_ns() - since) / 1e9 if since else 0.0
+
+    def trouble(self) -> str:
+        """Say what is wrong, empty if nothing is: an item that takes far too long."""
+        if self.hangs():
+            return f'{self._name}: stopped, but the frame it had in hand still hangs'
+        busy_s = self.busy_s()
+        return f'{self._name}: busy with one frame for {busy_s:.0f} s' if busy_s > LONG_S else ''
 
     def _run(self) -> None:
         this = threading.current_thread()

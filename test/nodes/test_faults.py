@@ -1,0 +1,133 @@
+# Copyright 2026 The rs_onboard authors
+# SPDX-License-Identifier: Apache-2.0
+"""Models that fail or hang, disks that fill up: one stage suffers, the others fly on."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+
+import pytest
+
+pytest.importorskip('rclpy', reason='ROS 2 is not installed: run make setup')
+
+from diagnostic_msgs.msg import DiagnosticStatus
+from test_graph import balance, image_message, results_of
+
+from rs_onboard.inference.errors import ModelError
+from rs_onboard.nodes.process import make_nodes
+from rs_onboard.nodes.start import bring_up
+from rs_onboard.perception import worker
+
+
+@pytest.fixture
+def flown(graph, colours, tmp_path):
+    colours['join_timeout_s'] = 0.3
+    flown = graph(make_nodes({**colours, 'results_dir': str(tmp_path / 'out')}))
+    assert bring_up(flown.nodes)
+    return flown
+
+
+def send(flown, count=1):
+    for number in range(count):
+        flown.publish('image_raw', image_message(number, time.time_ns()))
+        seen = flown['tiler'].counts().received
+        flown.wait(lambda seen=seen: flown['tiler'].counts().received >= seen)
+
+
+def fly_one(flown, results):
+    """Send an image and return its results."""
+    count = len(results)
+    send(flown)
+    flown.wait(lambda: len(results) > count, 'results')
+    return results[-1]
+
+
+def break_model(node, run):
+    """Have a node's model do something else; returns what undoes it."""
+    runtime = node._task.model.runtime
+    runtime.run = run
+    return lambda: delattr(runtime, 'run')
+
+
+@pytest.mark.parametrize(
+    'fault', [ModelError('out of memory on the device'), MemoryError('9 GB'), ValueError('shape')]
+)
+def test_a_model_that_fails_gives_failed_results_until_it_works_again(flown, fault):
+    results = results_of(flown)
+
+    def fail(_):
+        raise fault
+
+    mend = break_model(flown['scene'], fail)
+    report = fly_one(flown, results).results['scene'].report
+    assert report.status == 'failed'
+    assert str(fault) in report.reason
+    assert results[-1].results['segmentation'].report.status == 'degraded'
+    assert flown['scene'].counts().dropped == {'failed': 1}
+    assert str(fault) in flown['scene'].diagnostic().message
+    mend()
+    assert fly_one(flown, results).results['scene'].report.status == 'degraded'
+    assert 'failed' not in flown['scene'].diagnostic().message
+
+
+def test_a_model_that_hangs_is_said_and_stopped_and_the_others_fly_on(flown, monkeypatch):
+    monkeypatch.setattr(worker, 'LONG_S', 0.1)
+    monkeypatch.setattr(worker.Worker.stop, '__defaults__', (0.1,))
+    results = results_of(flown)
+    released = threading.Event()
+    scene = flown['scene']
+
+    def hang(_):
+        released.wait(20.0)
+        raise ModelError('came back')
+
+    break_model(scene, hang)
+    report = fly_one(flown, results).results['scene'].report
+    assert report.status == 'skipped'
+    assert fly_one(flown, results).results['segmentation'].report.status == 'degraded'
+    flown.wait(lambda: scene.diagnostic().level == DiagnosticStatus.WARN)
+    assert 'busy with one frame' in scene.diagnostic().message
+
+    scene.trigger_deactivate()
+    assert scene.state == 'inactive'
+    assert 'still hangs' in scene.diagnostic().message
+    scene.trigger_activate()
+    assert scene.state == 'inactive'
+    assert 'Clean up and configure' in scene.fault
+    scene.trigger_cleanup()
+    assert bring_up([scene])
+    assert fly_one(flown, results).results['scene'].report.status == 'degraded'
+
+    released.set()
+    flown.wait(lambda: not scene.counts().waiting, 'the frame that hung')
+    assert balance(scene) == 0
+    assert 'error' not in scene.counts().dropped
+
+
+def test_a_full_disk_ends_the_files_alone_and_room_brings_them_back(flown, tmp_path, capfd):
+    results = results_of(flown)
+    publisher = flown['publisher']
+    lines = tmp_path / 'out' / 'results.jsonl'
+    fly_one(flown, results)
+    flown.wait(lambda: publisher.counts().done == 1)
+    publisher._files.close()
+    lines.rename(tmp_path / 'kept')
+    lines.symlink_to('/dev/full')
+    for _ in range(3):
+        fly_one(flown, results)
+    flown.wait(lambda: publisher.counts().done == 4)
+    assert publisher.counts().dropped == {}
+    diagnostic = publisher.diagnostic()
+    assert diagnostic.level == DiagnosticStatus.WARN
+    assert 'No space left on device; 3 frames not written' in diagnostic.message
+    lines.unlink()
+    (tmp_path / 'kept').rename(lines)
+    fly_one(flown, results)
+    flown.wait(lambda: publisher.counts().done == 5)
+    assert publisher.diagnostic().level == DiagnosticStatus.OK
+    assert json.loads(lines.read_text().splitlines()[-1])['stamp_ns']
+    error = capfd.readouterr().err
+    assert error.count('Make room on the disk') == 1
+    assert '3 frames are missing' in error
