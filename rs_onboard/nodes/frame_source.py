@@ -18,6 +18,7 @@ from std_msgs.msg import Float64
 from rs_onboard.geo.errors import CameraError
 from rs_onboard.geo.pose import (
     NADIR_MOUNT,
+    NS_PER_S,
     TIME_JUMP_NS,
     NoPose,
     PoseBuffer,
@@ -44,6 +45,10 @@ if TYPE_CHECKING:
     from rs_onboard.nodes.settings import FrameSettings
 
 ImageMessage: TypeAlias = Union[Image, CompressedImage]  # noqa: UP007  (evaluated at run time)
+
+
+# An active node without an image for longer than this says so; a mistyped topic is silent else.
+SILENT_S = 10.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,6 +91,9 @@ class FrameSource:
         self._sequence = 0
         self._subscriptions: list[Any] = []
         self._channel = ''
+        self._topic = settings.image_topic
+        self._last_arrival_ns = time.perf_counter_ns()
+        self._unfit = ''
         self._no_fix = ''
         self.time_jumps = 0
         self.events: Counter[str] = Counter()
@@ -94,12 +102,13 @@ class FrameSource:
         """Subscribe, or take frames by reference where the camera is in this process."""
         settings = self._settings
         subscribe = self._subscribe
+        self._last_arrival_ns, self._unfit = time.perf_counter_ns(), ''
         channel = self._node.resolve_topic_name(settings.image_topic)
         if self._node.exchange.connect(channel, self._on_frame):
             self._channel = channel
         elif settings.image_transport == 'compressed':
-            topic = f'{settings.image_topic}/compressed'
-            subscribe(CompressedImage, topic, self._on_image, depth=2)
+            self._topic = f'{settings.image_topic}/compressed'
+            subscribe(CompressedImage, self._topic, self._on_image, depth=2)
         else:
             subscribe(Image, settings.image_topic, self._on_image, depth=2)
         subscribe(CameraInfo, settings.camera_info_topic, self._on_camera_info, depth=2)
@@ -116,6 +125,7 @@ class FrameSource:
         for subscription in self._subscriptions:
             self._node.destroy_subscription(subscription)
         self._subscriptions = []
+        self._unfit = ''
         self._poses.clear()
 
     def frame(self, arrival: Arrival) -> Frame | str:
@@ -126,11 +136,13 @@ class FrameSource:
         try:
             frame = self._decoded(arrival)
         except (EncodingError, ValueError) as exc:
-            self._node.complain(f'{self._settings.image_topic}: {exc}')
+            self._refuse(str(exc))
             return 'bad_image'
         header = frame.header
         if drop := self._stamp_drop(header.stamp_ns):
+            self._refuse(f'image of {header.stamp_ns / NS_PER_S:.3f} s dropped as {drop}')
             return drop
+        self._unfit = ''
         self._sequence += 1
         if self._settings.pose_wait_ms:
             self._poses.wait_for(header.stamp_ns, self._settings.pose_wait_ms / 1e3)
@@ -149,6 +161,21 @@ class FrameSource:
             'time_jumps': str(self.time_jumps),
             **{name: str(number) for name, number in sorted(counted.items())},
         }
+
+    def trouble(self) -> str:
+        """Say what is wrong with the images, empty if nothing is."""
+        if self._unfit or not self._subscriptions:
+            return self._unfit
+        silent_s = (time.perf_counter_ns() - self._last_arrival_ns) / NS_PER_S
+        if silent_s < SILENT_S:
+            return ''
+        senders = self._node.count_publishers(self._topic)
+        hint = '' if senders else '; check image_topic and image_transport'
+        return f'{self._topic}: no image for {silent_s:.0f} s, {senders} publishers{hint}'
+
+    def _refuse(self, reason: str) -> None:
+        self._unfit = f'{self._topic}: {reason}'
+        self._node.complain(self._unfit)
 
     def _decoded(self, arrival: Arrival) -> Frame:
         if isinstance(arrival.item, Frame):
@@ -193,10 +220,12 @@ class FrameSource:
         self._subscriptions.append(self._node.create_subscription(kind, topic, guarded, qos))
 
     def _on_frame(self, frame: Frame) -> None:
+        self._last_arrival_ns = frame.header.received_ns
         self._deliver(Arrival(frame, frame.header.received_ns))
 
     def _on_image(self, message: ImageMessage) -> None:
-        self._deliver(Arrival(message, time.perf_counter_ns()))
+        self._last_arrival_ns = time.perf_counter_ns()
+        self._deliver(Arrival(message, self._last_arrival_ns))
 
     def _on_camera_info(self, message: CameraInfo) -> None:
         try:

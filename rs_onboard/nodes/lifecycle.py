@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import time
 import traceback
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
 # What a callback complains about is logged at most this often, counted always.
 LOG_PERIOD_S = 5.0
 
+# Matters of complaint that are remembered.
+MAX_MATTERS = 64
+
 _SUCCESS = TransitionCallbackReturn.SUCCESS
 _FAILURE = TransitionCallbackReturn.FAILURE
 
@@ -60,6 +64,7 @@ class PerceptionNode(LifecycleNode):
         self.state = 'unconfigured'
         # Durations and watchdogs must not stand still or jump with the time of day or a bag.
         self.steady_clock = Clock(clock_type=ClockType.STEADY_TIME)
+        self._complained: dict[str, float] = {}
         self._bad_parameters: list[str] = []
         self._specs: Mapping[str, ParameterSpec] = {
             spec.name: spec for spec in specs(self.settings_type)
@@ -255,8 +260,15 @@ class PerceptionNode(LifecycleNode):
         return call
 
     def complain(self, reason: str) -> None:
-        """Log a warning, at most one every few seconds."""
-        self.get_logger().warning(reason, throttle_duration_sec=LOG_PERIOD_S)
+        """Log a warning; on one matter, named before the colon, one every few seconds."""
+        # The throttle of rclpy goes by the line that logs, so that all matters would share one.
+        matter, now = reason.partition(':')[0], time.monotonic()
+        if now - self._complained.get(matter, -LOG_PERIOD_S) < LOG_PERIOD_S:
+            return
+        if len(self._complained) >= MAX_MATTERS:
+            self._complained.clear()
+        self._complained[matter] = now
+        self.get_logger().warning(reason)
 
     def _publish_diagnostics(self) -> None:
         array = DiagnosticArray(status=[self.diagnostic()])

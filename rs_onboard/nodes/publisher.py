@@ -132,13 +132,18 @@ class PublisherNode(PerceptionNode):
 
     def health(self) -> tuple[str, dict[str, str]]:
         """Return the latency of the last frame and how the result files are doing."""
-        values = self._source.values() if self._source is not None else {}
+        values, silence = {}, ''
+        if self._source is not None:
+            values, silence = self._source.values(), self._source.trouble()
+            # Of the images themselves; the node's own counters are those of joined results.
+            for name, number in self._decoder.mailbox.counts().dropped.items():
+                values[f'frames_dropped.{name}'] = str(number)
         if self._last_latency_ms is not None:
             values['latency_ms.last'] = f'{self._last_latency_ms:.1f}'
         if self.settings.results_dir:
             values['frames_not_written'] = str(self._unwritten)
         trouble = self._worker.trouble() or self._decoder.trouble()
-        return trouble or self._file_fault, values
+        return trouble or self._file_fault or silence, values
 
     def _on_frame(self, frame: Frame) -> None:
         self._add(frame.header.stamp_ns, FRAME_PART, frame)

@@ -81,7 +81,9 @@ class TilerNode(PerceptionNode):
 
     def health(self) -> tuple[str, dict[str, str]]:
         """Return the counters of image and pose sources."""
-        return self._worker.trouble(), self._source.values() if self._frames is not None else {}
+        if self._frames is None:
+            return self._worker.trouble(), {}
+        return self._worker.trouble() or self._source.trouble(), self._source.values()
 
     def _tasks(self) -> list[TaskName]:
         return [task for task in ('scene', 'segmentation') if task in self.settings.tasks]

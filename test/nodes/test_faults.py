@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 
@@ -16,6 +17,7 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from test_graph import balance, image_message, results_of
 
 from rs_onboard.inference.errors import ModelError
+from rs_onboard.nodes import frame_source
 from rs_onboard.nodes.process import make_nodes
 from rs_onboard.nodes.start import bring_up
 from rs_onboard.perception import worker
@@ -131,3 +133,44 @@ def test_a_full_disk_ends_the_files_alone_and_room_brings_them_back(flown, tmp_p
     error = capfd.readouterr().err
     assert error.count('Make room on the disk') == 1
     assert '3 frames are missing' in error
+
+
+def test_an_active_node_without_images_says_so_and_who_publishes_them(flown, monkeypatch):
+    assert flown['tiler'].diagnostic().level == DiagnosticStatus.OK
+    monkeypatch.setattr(frame_source, 'SILENT_S', 0.05)
+    time.sleep(0.1)
+    diagnostic = flown['tiler'].diagnostic()
+    assert diagnostic.level == DiagnosticStatus.WARN
+    assert re.search('image_raw: no image for .*, 0 publishers; check', diagnostic.message)
+    monkeypatch.undo()
+    fly_one(flown, results_of(flown))
+    assert flown['tiler'].diagnostic().level == DiagnosticStatus.OK
+    flown['tiler'].trigger_deactivate()
+    monkeypatch.setattr(frame_source, 'SILENT_S', 0.0)
+    assert flown['tiler'].diagnostic().level == DiagnosticStatus.OK
+
+
+def test_unfit_images_are_a_warning_until_the_next_good_one(flown):
+    tiler, results = flown['tiler'], results_of(flown)
+    message = image_message(0, time.time_ns())
+    message.encoding = 'rgb9'
+    flown.publish('image_raw', message)
+    flown.wait(lambda: tiler.counts().dropped)
+    assert 'rgb9' in tiler.diagnostic().message
+    fly_one(flown, results)
+    assert tiler.diagnostic().level == DiagnosticStatus.OK
+    # What a driver that leaves the stamp unset does.
+    for number in range(2):
+        flown.publish('image_raw', image_message(number, 0))
+        flown.wait(lambda count=number + 2: tiler.counts().received > count)
+    flown.wait(lambda: tiler.counts().dropped.get('duplicate_stamp'))
+    assert '0.000 s dropped as duplicate_stamp' in tiler.diagnostic().message
+
+
+def test_complaints_on_one_matter_do_not_hide_those_on_another(flown, capfd):
+    for _ in range(3):
+        flown['tiler'].complain('image_raw: too short')
+        flown['tiler'].complain('camera_info: not calibrated')
+    error = capfd.readouterr().err
+    assert error.count('too short') == 1
+    assert error.count('not calibrated') == 1
