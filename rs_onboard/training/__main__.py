@@ -24,6 +24,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument('recipe', help='path of a YAML recipe, or name of one of the package')
     parser.add_argument('--data', type=Path, required=True, help='folder that holds the data sets')
     parser.add_argument('--out', type=Path, required=True, help='folder of checkpoints and log')
+    parser.add_argument('--weights', type=Path, help='best.pt of an earlier run to start from')
     limit = parser.add_mutually_exclusive_group()
     limit.add_argument('--minutes', type=float, help='time the run may take')
     limit.add_argument('--stop-at', metavar='HH:MM', help='local time at which the run ends')
@@ -64,7 +65,10 @@ def main(argv: list[str] | None = None) -> int:
         from rs_onboard.zoo import catalogue  # noqa: PLC0415, F401, I001
         from rs_onboard.training.trainer import Trainer  # noqa: PLC0415
 
-        state = Trainer(recipe, data, arguments.out, seconds=seconds).run()
+        trainer = Trainer(recipe, data, arguments.out, seconds=seconds)
+        if arguments.weights and not trainer.state.epoch:
+            trainer.start_from(arguments.weights)
+        state = trainer.run()
     except (FieldError, DataError, ZooError, TorchMissingError, ValueError) as exc:
         sys.stderr.write(f'error: {exc}\n')
         return 2

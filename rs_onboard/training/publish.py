@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
-import torch
 
 from rs_onboard.inference.card import ClassInfo, DataSource, GsdSpec, InputSpec, Weights
 from rs_onboard.inference.errors import CardError, FieldError
@@ -28,9 +27,9 @@ from rs_onboard.training.data import load_for, rescale
 from rs_onboard.training.errors import DataError
 from rs_onboard.training.evaluate import evaluate
 from rs_onboard.training.recipe import find_recipe, load_recipe
-from rs_onboard.training.trainer import BEST
+from rs_onboard.training.trainer import BEST, load_best
 from rs_onboard.zoo.catalogue import network
-from rs_onboard.zoo.errors import CheckpointError, ZooError
+from rs_onboard.zoo.errors import ZooError
 from rs_onboard.zoo.export import compare_with_torch, comparison_batches, deploy, tile_of, to_onnx
 from rs_onboard.zoo.model_folder import CardText, Measured, time_graph, write_model_folder
 from rs_onboard.zoo.quantize import quantise
@@ -45,31 +44,10 @@ if TYPE_CHECKING:
     from rs_onboard.training.data import DataSet, Sample
     from rs_onboard.training.evaluate import Evaluation
     from rs_onboard.training.recipe import Recipe
-    from rs_onboard.zoo.network import NetworkEntry
 
 CALIBRATION_TILES = 64
 AGREEMENT = {'scene': 0.99, 'segmentation': 0.99}
 NAMED_CONFUSIONS = 4
-
-
-def load_best(run: Path, entry: NetworkEntry, data: DataSet) -> tuple[torch.nn.Module, int]:
-    """Load the selected weights of a run; returns the network and the epoch.
-
-    Raises:
-        CheckpointError: There are none, or they are of another network or other classes.
-    """
-    path = run / BEST
-    if not path.is_file():
-        raise CheckpointError(f'{path}: no such file; train first, or name the folder of the run')
-    saved = torch.load(path, map_location='cpu', weights_only=True)
-    if saved['network'] != entry.name or saved['classes'] != list(data.classes):
-        raise CheckpointError(
-            f'{path}: weights of {saved["network"]!r} for {saved["classes"]}; expected '
-            f'{entry.name!r} for {list(data.classes)}'
-        )
-    built = entry.build(classes=len(data.classes))
-    built.load_state_dict(saved['model'])
-    return built.eval(), int(saved['epoch'])
 
 
 def hue(index: int, count: int) -> tuple[int, int, int]:
@@ -191,9 +169,11 @@ def export_variants(
 ) -> dict[VariantName, tuple[onnx.ModelProto, str]]:
     """Export and quantise the selected weights; returns graph and note by variant."""
     entry = network(recipe.network)
-    built, epoch = load_best(run, entry, data)
+    saved = load_best(run / BEST, entry.name, data.classes)
+    built = entry.build(classes=len(data.classes))
+    built.load_state_dict(saved['model'])
     height, width = tiles[0].shape[1:3]
-    graph = deploy(entry, built)
+    graph = deploy(entry, built.eval())
     exported = to_onnx(graph, bands=3, size=(height, width))
     originals = [tile[0] for tile in tiles[:: max(1, len(tiles) // 5)]]
     compare_with_torch(graph, exported, comparison_batches(entry, originals, (height, width)))
@@ -202,7 +182,10 @@ def export_variants(
     note = f'gives the class of fp32 on {int8.agreement:.2%} of the calibration {unit}'
     if int8.float_nodes:
         note += f'; {len(int8.float_nodes)} nodes stay in float'
-    return {'fp32': (exported, f'epoch {epoch}'), 'int8': (int8.model, note)}
+    return {
+        'fp32': (exported, f'epoch {saved["epoch"]} of recipe {recipe.name}'),
+        'int8': (int8.model, note),
+    }
 
 
 def measure(

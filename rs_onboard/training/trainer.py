@@ -17,9 +17,10 @@ from rs_onboard.training.errors import RecipeError
 from rs_onboard.training.optimise import MovingAverage, make_optimiser, rate_factor
 from rs_onboard.training.tasks import TASKS
 from rs_onboard.zoo.catalogue import network
+from rs_onboard.zoo.errors import CheckpointError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from torch import nn
@@ -68,6 +69,23 @@ def build_network(recipe: Recipe, data: DataSet) -> nn.Module:
 def recipe_hash(recipe: Recipe) -> str:
     """Identify a recipe, so that a run is resumed with the one it was started with."""
     return hashlib.sha256(repr(recipe).encode()).hexdigest()[:16]
+
+
+def load_best(path: Path, name: str, classes: Sequence[str]) -> dict[str, Any]:
+    """Read the selected weights of a run.
+
+    Raises:
+        CheckpointError: There are none, or they are of another network or other classes.
+    """
+    if not path.is_file():
+        raise CheckpointError(f'{path}: no such file; train first, or name the folder of the run')
+    saved: dict[str, Any] = torch.load(path, map_location='cpu', weights_only=True)
+    if saved['network'] != name or saved['classes'] != list(classes):
+        raise CheckpointError(
+            f'{path}: weights of {saved["network"]!r} for {saved["classes"]}; expected '
+            f'{name!r} for {list(classes)}'
+        )
+    return saved
 
 
 class Trainer:
@@ -209,6 +227,16 @@ class Trainer:
             partial,
         )
         partial.replace(path)
+
+    def start_from(self, path: Path) -> None:
+        """Start with the selected weights of another run of the same network and classes.
+
+        Raises:
+            CheckpointError: There are none, or they are of another network or other classes.
+        """
+        weights = load_best(path, self.recipe.network, self.data.classes)['model']
+        self.network.load_state_dict(weights)
+        self.average = MovingAverage(self.network, self.recipe.optimiser.ema)
 
     def resume(self, path: Path) -> None:
         """Continue from a checkpoint.
