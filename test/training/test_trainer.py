@@ -19,6 +19,7 @@ from rs_onboard.training.errors import RecipeError  # noqa: E402
 from rs_onboard.training.optimise import MovingAverage, make_optimiser, rate_factor  # noqa: E402
 from rs_onboard.training.recipe import load_recipe  # noqa: E402
 from rs_onboard.training.trainer import Trainer  # noqa: E402
+from rs_onboard.zoo.errors import CheckpointError  # noqa: E402
 
 
 def test_rate_warms_up_and_falls_along_a_cosine():
@@ -114,3 +115,21 @@ def test_time_limits_are_seconds_from_now():
     assert 0 < seconds_left(None, '00:00') <= 24 * 3600
     with pytest.raises(ValueError, match='expected a number above 0'):
         seconds_left(0, None)
+
+
+def test_a_run_may_start_from_the_selected_weights_of_another(tmp_path):
+    class_folders(tmp_path)
+    recipe = load_recipe(recipe_file(tmp_path, 'scene', epochs=1))
+    data = load_for(recipe, tmp_path)
+    Trainer(recipe, data, tmp_path / 'first', report=lambda _: None).run()
+    second = Trainer(recipe, data, tmp_path / 'second', report=lambda _: None)
+    second.start_from(tmp_path / 'first' / 'best.pt')
+    best = torch.load(tmp_path / 'first' / 'best.pt', weights_only=True)['model']
+    for network in (second.network, second.average.network):
+        assert all(torch.equal(best[name], value) for name, value in network.state_dict().items())
+    with pytest.raises(CheckpointError, match=r'none\.pt: no such file'):
+        second.start_from(tmp_path / 'none.pt')
+    other = dataclasses.replace(data, classes=('green', 'red'))
+    wrong = Trainer(recipe, other, tmp_path / 'third', report=lambda _: None)
+    with pytest.raises(CheckpointError, match=r"expected 'decouplenet_d0' for \['green', 'red'\]"):
+        wrong.start_from(tmp_path / 'first' / 'best.pt')
