@@ -169,9 +169,10 @@ class FrameSource:
         silent_s = (time.perf_counter_ns() - self._last_arrival_ns) / NS_PER_S
         if silent_s < SILENT_S:
             return ''
-        senders = self._node.count_publishers(self._topic)
+        topic = self._node.resolve_topic_name(self._topic)
+        senders = self._node.count_publishers(topic)
         hint = '' if senders else '; check image_topic and image_transport'
-        return f'{self._topic}: no image for {silent_s:.0f} s, {senders} publishers{hint}'
+        return f'{topic}: no image for {silent_s:.0f} s, {senders} publishers{hint}'
 
     def _refuse(self, reason: str) -> None:
         self._unfit = f'{self._topic}: {reason}'
