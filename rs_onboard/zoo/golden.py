@@ -23,7 +23,7 @@ from rs_onboard.zoo.deviation import GoldenOutput, deviation, rows_of
 from rs_onboard.zoo.errors import ZooError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from numpy.typing import NDArray
     from torch import Tensor, nn
@@ -34,6 +34,17 @@ if TYPE_CHECKING:
 TOLERANCE = 1e-4
 CONSTANT_PREFIXES = ('binomial_', 'fixed_buffers_')
 PROBE_CLASSES = 7
+
+# What reading a file that is no golden file may raise.
+UNREADABLE = (
+    AttributeError,
+    EOFError,
+    KeyError,
+    TypeError,
+    ValueError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 @dataclass(frozen=True)
@@ -140,19 +151,28 @@ def read_golden(path: Path) -> GoldenFile:
             for name in names
         }
         shapes = [arrays[n] for n in sorted(arrays) if n.startswith('input_shape')]
+        meta = json.loads(str(arrays['meta']))
+        if not (shapes and isinstance(meta, dict)):
+            raise ValueError('no input shape, or meta that is no object')
         return GoldenFile(
             path=path,
             keys={key: tuple(shape) for key, shape in keys.items()},
             inputs=tuple(tuple(int(n) for n in shape) for shape in shapes),
             outputs=outputs,
-            meta=json.loads(str(arrays['meta'])),
+            meta=meta,
             input_seed=int(arrays.get('input_seed', np.array(0))),
         )
-    except (ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as exc:
+    except UNREADABLE as exc:
         raise ZooError(
             f'{path}: not the golden file of a network ({exc}); expected an npz with keys, meta, '
             'input_shape and out_* arrays'
         ) from exc
+
+
+def longest_start(text: str, names: Iterable[str]) -> str:
+    """Find the longest of the names that a text starts with, up to a suffix; empty where none."""
+    fitting = [name for name in names if text == name or text.startswith(f'{name}_')]
+    return max(fitting, key=len, default='')
 
 
 def network_name(golden: GoldenFile, names: Mapping[str, NetworkEntry]) -> str:
@@ -162,9 +182,8 @@ def network_name(golden: GoldenFile, names: Mapping[str, NetworkEntry]) -> str:
         ZooError: No network fits.
     """
     for text in (str(golden.meta.get('model', '')), golden.path.stem):
-        fitting = [name for name in names if text == name or text.startswith(f'{name}_')]
-        if fitting:
-            return max(fitting, key=len)
+        if found := longest_start(text, names):
+            return found
     raise ZooError(
         f'{golden.path}: no network for model {golden.meta.get("model")!r} or file name '
         f'{golden.path.stem!r}; expected one of {sorted(names)}'
@@ -200,6 +219,8 @@ def build_matching(entry: NetworkEntry, golden: GoldenFile) -> nn.Module:
     Raises:
         ZooError: No class and band count gives the golden shapes.
     """
+    from rs_onboard.zoo.key_match import without_ones  # noqa: PLC0415 - needs torch
+
     theirs = {entry.our_key(key): shape for key, shape in golden.keys.items()}
 
     def mismatches(network: nn.Module) -> list[tuple[str, tuple[int, ...], tuple[int, ...]]]:
@@ -207,7 +228,7 @@ def build_matching(entry: NetworkEntry, golden: GoldenFile) -> nn.Module:
         return [
             (key, tuple(value.shape), theirs[key])
             for key, value in state.items()
-            if key in theirs and tuple(value.shape) != theirs[key]
+            if key in theirs and without_ones(value.shape) != without_ones(theirs[key])
         ]
 
     bands = golden.inputs[0][1]
@@ -248,7 +269,7 @@ def load_drawn(network: nn.Module, entry: NetworkEntry, golden: GoldenFile) -> d
         if ours not in state:
             constants[ours] = torch.from_numpy(golden.weight(key))
         elif state[ours].is_floating_point():
-            drawn[ours] = torch.from_numpy(golden.weight(key))
+            drawn[ours] = torch.from_numpy(golden.weight(key)).reshape(state[ours].shape)
         else:
             drawn[ours] = state[ours]
     if missing := [key for key in state if key not in drawn]:

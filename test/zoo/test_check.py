@@ -108,6 +108,52 @@ def test_files_of_other_networks_are_unknown_but_broken_ones_of_ours_differ(tmp_
         assert name in check.problem
 
 
+def test_the_meta_tells_what_a_file_is_of_whatever_its_name(tmp_path):
+    for number, name in enumerate(('dnas_stage1_small', 'dnas_decode3', 'segghostnet_ued')):
+        path = tmp_path / f'{number}.npz'
+        shutil.copy(GOLDEN / f'{name}.npz', path)
+        check = check_file(path)
+        assert check.verdict == 'agrees', name
+        assert check.network in {name, path.stem}
+
+
+@pytest.mark.parametrize(
+    'changes',
+    [
+        {'meta': np.array('null')},
+        {'meta': np.array('[1]')},
+        {'keys': np.array('["final_out.2.weight"]')},
+        {'keys': np.array('{"final_out.2.weight": 3}')},
+        {'out_lbl_step': np.array([1, 2])},
+        {'out_lbl_sample': np.zeros(5, np.float32)},
+        {'input_shape_0': np.array([1, 3, 32])},
+    ],
+)
+def test_a_file_of_odd_content_is_a_difference_and_does_not_end_the_table(tmp_path, changes):
+    altered('segghostnet_ued.npz', tmp_path / 'segghostnet_ued.npz', **changes)
+    altered('dnas_stage1_small.npz', tmp_path / 'dnas_stage1_small.npz', meta=np.array('{}'))
+    altered('dnas_stage1_small.npz', tmp_path / 'a.npz', meta=np.array('null'))
+    np.save(tmp_path / 'b.npy', np.ones(3))
+    (tmp_path / 'b.npy').rename(tmp_path / 'b.npz')
+    verdicts = {check.path.stem: check.verdict for check in check_folder(tmp_path)}
+    assert verdicts == {
+        'a': 'unknown',
+        'b': 'unknown',
+        'dnas_stage1_small': 'DIFFERS',
+        'segghostnet_ued': 'DIFFERS',
+    }
+
+
+def test_axes_of_length_one_of_a_weight_make_no_difference(tmp_path):
+    with np.load(GOLDEN / 'segghostnet_ued.npz') as npz:
+        keys = json.loads(str(npz['keys']))
+    assert keys['final_out.2.weight'] == [6, 24, 1, 1]
+    keys['final_out.2.weight'] = [6, 24]
+    path = tmp_path / 'segghostnet_ued.npz'
+    altered('segghostnet_ued.npz', path, keys=np.array(json.dumps(keys)))
+    assert check_file(path).verdict == 'agrees'
+
+
 def test_a_folder_without_golden_files_is_refused(tmp_path):
     with pytest.raises(ZooError, match='no golden files there; expected a folder with'):
         list(check_folder(tmp_path))

@@ -69,11 +69,14 @@ class OrientedRcnn(nn.Module):
             ('roi_scores', 'roi_features', 'cls_score', 'bbox_pred', 'probabilities'),
             RowRule('roi_scores', 0),
         ),
+        'roi_boxes': RowRule('roi_scores', 0, angle=4),
         'proposals': RowRule('proposals', 5, angle=4),
         'detections': RowRule('detections', 5, angle=4),
         'detection_boxes': RowRule('detections', 5, angle=4),
         'detection_labels': RowRule('detections', 5),
         'detections_by_class': RowRule('detections_by_class', 5, angle=4),
+        'boxes_by_class': RowRule('detections_by_class', 5, angle=4),
+        'labels_by_class': RowRule('detections_by_class', 5),
     }
 
     def __init__(self, backbone: nn.Module, channels: Sequence[int], *, classes: int) -> None:
@@ -173,6 +176,7 @@ class OrientedRcnn(nn.Module):
         owners = regions.images[:, None].to(regions.rois)
         named |= {
             'rois': torch.cat((owners, regions.rois), dim=1),
+            'roi_boxes': regions.rois,
             'roi_scores': proposals[proposals[..., 5] >= 0][:, 5:],
             'roi_features': regions.features,
             'cls_score': regions.logits,
@@ -184,7 +188,12 @@ class OrientedRcnn(nn.Module):
             named[f'detections{i}'] = result.rows()
             named[f'detection_boxes{i}'] = result.rows()[:, :6]
             named[f'detection_labels{i}'] = result.labels.to(images)
-            named[f'detections_by_class{i}'] = result.by_class()
+            grouped = result.by_class()
+            named[f'detections_by_class{i}'] = grouped
+            named[f'boxes_by_class{i}'], named[f'labels_by_class{i}'] = (
+                grouped[:, :6],
+                grouped[:, 6],
+            )
         return named
 
 
