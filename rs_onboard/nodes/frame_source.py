@@ -77,7 +77,7 @@ class FrameSource:
         self,
         node: PerceptionNode,
         settings: FrameSettings,
-        deliver: Callable[[Arrival], None],
+        deliver: Callable[[Arrival], object],
     ) -> None:
         self._node = node
         self._settings = settings

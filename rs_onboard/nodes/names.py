@@ -36,6 +36,11 @@ def report(task: str) -> str:
     return f'{task}/report'
 
 
+def skipped(task: str) -> str:
+    """Channel of the stamps of frames a task leaves out, within one process only."""
+    return f'{task}/skipped'
+
+
 def labels(task: str) -> str:
     """Topic of the class names of a task, latched."""
     return f'{task}/label_info'

@@ -98,6 +98,7 @@ class PublisherNode(PerceptionNode):
             inlet = RESULT_INLETS[task](self, task, card, self._on_result)
             inlet.start()
             self._inlets.append(inlet)
+            self.exchange.connect(self._skipped(task), self._on_skipped)
         self._expiry = self.create_timer(0.1, self.guarded(self._expire), clock=self.steady_clock)
 
     def halt(self) -> None:
@@ -110,6 +111,8 @@ class PublisherNode(PerceptionNode):
         for inlet in self._inlets:
             inlet.stop()
         self._inlets = []
+        for task in self._cards:
+            self.exchange.disconnect(self._skipped(task), self._on_skipped)
         if self._expiry is not None:
             self.destroy_timer(self._expiry)
             self._expiry = None
@@ -150,6 +153,13 @@ class PublisherNode(PerceptionNode):
 
     def _on_result(self, task: TaskName, result: TaskResult) -> None:
         self._add(result.header.stamp_ns, task, result)
+
+    def _on_skipped(self, stamp_ns: int) -> None:
+        if self._join.drop(stamp_ns):
+            self._worker.mailbox.refuse('replaced_by_newer')
+
+    def _skipped(self, task: TaskName) -> str:
+        return str(self.resolve_topic_name(names.skipped(task)))
 
     def _add(self, stamp_ns: int, part: str, item: object) -> None:
         for joined in self._join.add(stamp_ns, part, item):

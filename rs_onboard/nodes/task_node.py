@@ -75,6 +75,7 @@ class TaskNode(PerceptionNode, Generic[R]):
         self._labels: Any = None
         self._inputs: list[Any] = []
         self._channel = self.resolve_topic_name(names.tiles(self.task_name))
+        self._skipped = self.resolve_topic_name(names.skipped(self.task_name))
         self._failed = ''
         self._task_hangs = False
 
@@ -109,6 +110,7 @@ class TaskNode(PerceptionNode, Generic[R]):
             DiagnosticArray,
             lambda result: report_message(result.header, result.report),
         )
+        self.exchange.offer(self._skipped)
         self._outlet = Outlet(self, self.exchange, self.task_name, [*self.result_writers(), report])
         self._labels = self.create_publisher(LabelInfo, names.labels(self.task_name), LATCHED_QOS)
         now = FrameHeader(self.get_clock().now().nanoseconds, '', 0, 0, 0)
@@ -196,7 +198,11 @@ class TaskNode(PerceptionNode, Generic[R]):
             self.get_logger().warning(f'{card.name} is UNTRAINED: its results mean nothing')
 
     def _on_tiles(self, tiles: TileSet) -> None:
-        self._worker.mailbox.put(TileArrival(tiles, time.perf_counter_ns()))
+        replaced = self._worker.mailbox.put(TileArrival(tiles, time.perf_counter_ns()))
+        if replaced is not None:
+            # Whoever collects results need not hold the image until the frame in hand is done.
+            stamp_ns = cast('TileSet', replaced.item).header.stamp_ns
+            self.exchange.send(self._skipped, stamp_ns)
 
     def _part_callback(self, part: str) -> Any:
         def take(message: Any) -> None:

@@ -82,6 +82,15 @@ class StampJoin(Generic[P]):
                 self._pending[0].missing.update(self._names)
             return self._collect()
 
+    def drop(self, stamp_ns: int) -> bool:
+        """Forget a frame that waits, with the pieces that are still to come; whether it waited."""
+        with self._lock:
+            entry = next((e for e in self._pending if e.stamp_ns == stamp_ns), None)
+            if entry is not None:
+                self._pending.remove(entry)
+                self._give_up(stamp_ns, [n for n in self._names if n not in entry.parts])
+            return entry is not None
+
     def expire(self, timeout_s: float) -> list[Joined[P]]:
         """Give up on pieces that were awaited for longer than a time [s]."""
         with self._lock:
@@ -129,11 +138,14 @@ class StampJoin(Generic[P]):
             self._pending.remove(entry)
             missing = tuple(name for name in self._names if name not in entry.parts)
             if missing:
-                self._given_up[entry.stamp_ns] = set(missing)
-                if len(self._given_up) > MAX_PENDING:
-                    del self._given_up[next(iter(self._given_up))]
+                self._give_up(entry.stamp_ns, missing)
             joined.append(Joined(entry.stamp_ns, entry.parts, missing))
         return joined
+
+    def _give_up(self, stamp_ns: int, missing: Sequence[str]) -> None:
+        self._given_up[stamp_ns] = set(missing)
+        if len(self._given_up) > MAX_PENDING:
+            del self._given_up[next(iter(self._given_up))]
 
 
 def _soon_after(other_ns: int, stamp_ns: int) -> bool:

@@ -48,17 +48,19 @@ class Mailbox(Generic[T]):
         with self._ready:
             self._closed = False
 
-    def put(self, item: T) -> None:
-        """Leave an item; one that still waits is dropped as `replaced_by_newer`."""
+    def put(self, item: T) -> T | None:
+        """Leave an item; one that still waits is dropped as `replaced_by_newer` and returned."""
         with self._ready:
             self._received += 1
             if self._closed:
                 self._dropped['inactive'] += 1
-                return
-            if self._item is not None:
+                return None
+            replaced = self._item
+            if replaced is not None:
                 self._dropped['replaced_by_newer'] += 1
             self._item = item
             self._ready.notify()
+            return replaced
 
     def refuse(self, reason: str) -> None:
         """Count an item that arrived but was not fit to be processed."""

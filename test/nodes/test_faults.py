@@ -14,6 +14,7 @@ import pytest
 pytest.importorskip('rclpy', reason='ROS 2 is not installed: run make setup')
 
 from diagnostic_msgs.msg import DiagnosticStatus
+from rclpy.parameter import Parameter
 from test_graph import balance, image_message, results_of
 
 from rs_onboard.inference.errors import ModelError
@@ -174,3 +175,27 @@ def test_complaints_on_one_matter_do_not_hide_those_on_another(flown, capfd):
     error = capfd.readouterr().err
     assert error.count('too short') == 1
     assert error.count('not calibrated') == 1
+
+
+def test_frames_that_a_slow_task_leaves_out_are_not_held_in_memory(flown):
+    released = threading.Event()
+    results = results_of(flown)
+
+    def wait(_):
+        released.wait(20.0)
+        raise ModelError('slow')
+
+    publisher, scene = flown['publisher'], flown['scene']
+    publisher.set_parameters([Parameter('join_timeout_s', value=60.0)])
+    break_model(scene, wait)
+    for count in range(1, 13):
+        send(flown)
+        flown.wait(lambda count=count: scene.counts().received == count)
+        flown.wait(lambda: not flown['segmentation'].counts().waiting)
+    # One in hand, one that waits.
+    assert publisher._join.pending() == 2
+    assert publisher.counts().dropped == {'replaced_by_newer': 10}
+    released.set()
+    flown.wait(lambda: publisher.counts().received == 12)
+    assert len(results) <= 2
+    assert balance(publisher) == 0

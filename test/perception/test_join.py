@@ -179,3 +179,19 @@ def test_many_threads_may_add():
         thread.join()
     assert sorted(stamps(out)) == list(range(MAX_PENDING))
     assert {item.missing for item in out} == {()}
+
+
+def test_a_frame_that_is_dropped_never_comes_out_and_the_others_do():
+    join = StampJoin(PARTS)
+    for stamp in (1, 2, 3):
+        join.add(stamp, 'frame', stamp)
+    join.add(2, 'scene', 2)
+    assert join.drop(2)
+    assert not join.drop(2)
+    assert not join.drop(7)
+    assert join.pending() == 2
+    joined = [join.add(stamp, name, stamp) for stamp in (1, 3) for name in ('scene', 'mask')]
+    assert [stamps(item) for item in joined] == [[], [1], [], [3]]
+    # What was still to come of it is no new frame.
+    assert join.add(2, 'mask', 2) == []
+    assert join.pending() == 0

@@ -57,8 +57,7 @@ def wait_until_idle(worker):
 def test_a_newer_item_replaces_the_one_that_waits():
     box = Mailbox()
     box.open()
-    for item in (1, 2, 3):
-        box.put(item)
+    assert [box.put(item) for item in (1, 2, 3)] == [None, 1, 2]
     assert box.counts() == (3, 0, {'replaced_by_newer': 2}, 1)
     assert box.take() == 3
     assert box.counts().waiting == 1
