@@ -9,6 +9,7 @@ variant, provider, tiles and latencies the result comes from.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -83,8 +84,8 @@ def report_from_message(message: DiagnosticArray) -> TaskReport:
                 count=int(values['tiles']),
                 height=int(values['tile_height']),
                 width=int(values['tile_width']),
-                scale=float(values['scale']),
-                gsd_m=float(values['gsd_m']) if values['gsd_m'] else None,
+                scale=_number(values['scale']),
+                gsd_m=_number(values['gsd_m']) if values['gsd_m'] else None,
             )
         model = None
         if 'model' in values:
@@ -96,7 +97,7 @@ def report_from_message(message: DiagnosticArray) -> TaskReport:
                 trained=values['trained'] == 'true',
             )
         latency = {
-            key.removeprefix('latency_ms.'): float(value)
+            key.removeprefix('latency_ms.'): _number(value)
             for key, value in values.items()
             if key.startswith('latency_ms.')
         }
@@ -134,7 +135,7 @@ def scale_from_message(message: DiagnosticArray) -> TileScale:
     status, values = _values(message)
     try:
         gsd = values['gsd_m']
-        return TileScale(float(values['scale']), float(gsd) if gsd else None, status.message)
+        return TileScale(_number(values['scale']), _number(gsd) if gsd else None, status.message)
     except (KeyError, ValueError) as exc:
         raise TaskError(
             f'tile scale of {status.name!r}: {exc!r}; expected that of an rs_onboard tiler. '
@@ -184,7 +185,7 @@ def scene_from_messages(
     """Read the scene of a frame.
 
     Raises:
-        TaskError: A class is not on the card.
+        TaskError: A class is not on the card, or a number is none.
     """
     ids = {name: index for index, name in enumerate(card.class_names)}
     probabilities = np.zeros(len(ids) if classification.results else 0, np.float32)
@@ -193,20 +194,26 @@ def scene_from_messages(
             probabilities[ids[item.class_id]] = item.score
         found = [item.results[0].hypothesis for item in tiles.detections]
         classes = np.array([ids[item.class_id] for item in found], np.uint8)
-    except KeyError as exc:
+    except (KeyError, IndexError) as exc:
         raise TaskError(
             f'scene: found class {exc}; the card of {card.name} has {", ".join(ids)}. '
             'Give the publisher the model that the scene node runs.'
         ) from None
-    boxes = [pixel_box(item.bbox) for item in tiles.detections]
+    scores = np.array([item.score for item in found], np.float32)
+    boxes = np.array([pixel_box(item.bbox) for item in tiles.detections], np.float32)
+    if not all(np.isfinite(values).all() for values in (probabilities, scores, boxes)):
+        raise TaskError(
+            'scene: found a probability or a box that is no finite number; expected those of an '
+            'rs_onboard scene node. Run nodes of one release together.'
+        )
     return SceneResult(
         header=header,
         report=report,
         classes=card.class_names,
         probabilities=probabilities,
         tile_classes=classes,
-        tile_scores=np.array([item.score for item in found], np.float32),
-        boxes=np.array(boxes, np.float32).reshape(-1, 4),
+        tile_scores=scores,
+        boxes=boxes.reshape(-1, 4),
     )
 
 
@@ -232,6 +239,18 @@ def _array(
         values=[KeyValue(key=key, value=value) for key, value in values.items()],
     )
     return DiagnosticArray(header=header_message(header), status=[entry])
+
+
+def _number(text: str) -> float:
+    """Read a finite number.
+
+    Raises:
+        ValueError: It is none.
+    """
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f'{text} is no finite number')
+    return number
 
 
 def _values(message: DiagnosticArray) -> tuple[DiagnosticStatus, dict[str, str]]:

@@ -16,16 +16,32 @@ from hypothesis import strategies as st
 
 pytest.importorskip('rclpy', reason='ROS 2 is not installed: run make setup')
 
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from geometry_msgs.msg import QuaternionStamped
+from rclpy.parameter import Parameter
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, Imu, NavSatFix
 from std_msgs.msg import Float64
+from vision_msgs.msg import (
+    BoundingBox2D,
+    BoundingBox2DArray,
+    Classification,
+    Detection2D,
+    Detection2DArray,
+    ObjectHypothesis,
+    ObjectHypothesisWithPose,
+)
 
 from rs_onboard.nodes.playback import TapNode
 from rs_onboard.nodes.process import make_nodes
+from rs_onboard.nodes.result_messages import report_from_message, scene_from_messages
+from rs_onboard.nodes.scene import SceneNode
 from rs_onboard.nodes.start import bring_up, shut_down
 from rs_onboard.nodes.topics import all_topics
 from rs_onboard.perception.encodings import LAYOUTS
+from rs_onboard.perception.errors import TaskError
+from rs_onboard.perception.frame import FrameHeader
 from rs_onboard.perception.records import frame_feature
+from rs_onboard.perception.results import FrameResults
 
 SECOND = 1_000_000_000
 MANY = settings(
@@ -223,3 +239,90 @@ def test_no_message_raises_and_every_image_is_a_result_or_a_named_drop(nodes, me
         node.diagnostic()
     for record in records:
         json.loads(record, parse_constant=pytest.fail)
+
+
+@st.composite
+def box_arrays(draw, stamp):
+    """Draw a layout: one that fits a stack of two tiles, with a few numbers changed."""
+    values = [[0.0, 0.0, 128.0, 128.0], [0.0, 0.0, 128.0, 128.0], [0.0, 0.0, 128.0, 128.0]]
+    for _ in range(draw(st.integers(0, 4))):
+        values[draw(st.integers(0, 2))][draw(st.integers(0, 3))] = draw(NUMBERS)
+    boxes = []
+    for x, y, width, height in values[: draw(st.integers(0, 3))]:
+        box = fill(BoundingBox2D, size_x=width, size_y=height)
+        box.center.position._x, box.center.position._y = x, y
+        boxes.append(box)
+    return fill(BoundingBox2DArray, stamp, boxes=boxes)
+
+
+@st.composite
+def reports(draw, stamp):
+    keys = st.sampled_from(['scale', 'gsd_m', 'status', 'tiles', 'model', 'latency_ms.cut', ''])
+    texts = st.one_of(st.sampled_from(['1.0', '', 'nan', '1e999', 'ok']), st.text(max_size=4))
+    pairs = draw(st.dictionaries(keys, texts))
+    if draw(st.booleans()):
+        pairs |= {'scale': '1.0', 'gsd_m': '', 'status': 'ok'}
+    values = [KeyValue(key=key, value=value) for key, value in pairs.items()]
+    statuses = [DiagnosticStatus(name='scene', values=values)] * draw(st.integers(0, 2))
+    return fill(DiagnosticArray, stamp, status=statuses)
+
+
+@st.composite
+def tile_messages(draw):
+    stamp = draw(STAMPS)
+    height = draw(st.sampled_from([0, 1, 128, 256, 384]))
+    stack = image(stamp, height=height, width=128, data=array.array('B', bytes(384 * height)))
+    tiles = draw(st.one_of(st.just(stack), images))
+    tiles.header.stamp = stack.header.stamp
+    return tiles, draw(box_arrays(stamp)), draw(reports(stamp))
+
+
+@pytest.fixture
+def lone_scene(ros, colours):
+    """Return a scene node in a process of its own, with what it complains about."""
+    node = SceneNode(parameter_overrides=[Parameter('scene.model', value=colours['scene.model'])])
+    complaints = []
+    node.complain = complaints.append
+    assert bring_up([node])
+    yield node, complaints
+    shut_down([node])
+
+
+@MANY
+@given(messages=tile_messages())
+def test_tiles_that_lie_are_named_drops(lone_scene, messages):
+    node, complaints = lone_scene
+    for part, message in zip(('tiles', 'layout', 'report'), messages, strict=True):
+        node._part_callback(part)(message)
+    settle({'scene': node})
+    assert 'error' not in node.counts().dropped, complaints[-1]
+    assert not any(text.split(':')[0].endswith('Error') for text in complaints), complaints
+
+
+@MANY
+@given(
+    messages=st.sampled_from([(0, 0), (9, 9)]).flatmap(
+        lambda stamp: st.tuples(
+            st.just(fill(Classification, stamp, results=[])), reports(stamp), box_arrays(stamp)
+        )
+    ),
+    score=NUMBERS,
+    name=st.sampled_from(['red', 'green', 'purple', '']),
+)
+def test_results_that_lie_are_complaints_about_the_result(nodes, colours, messages, score, name):
+    classification, report, layout = messages
+    hypothesis = fill(ObjectHypothesis, class_id=name, score=score)
+    classification.results = [hypothesis]
+    box = layout.boxes[0] if layout.boxes else BoundingBox2D()
+    found = [fill(ObjectHypothesisWithPose, hypothesis=hypothesis)] * len(layout.boxes)
+    per_tile = Detection2DArray(detections=[Detection2D(bbox=box, results=found)])
+    header = FrameHeader(1, 'camera', 0, 0, 0)
+    card = nodes['publisher']._cards['scene']
+    try:
+        result = scene_from_messages(
+            header, report_from_message(report), card, classification, per_tile
+        )
+    except TaskError:
+        return
+    results = FrameResults(header, None, {'scene': result}, None)
+    json.loads(json.dumps(frame_feature(results)), parse_constant=pytest.fail)
