@@ -103,11 +103,23 @@ class Outlet(Generic[T]):
         exchange.offer(self._channel)
 
     def send(self, item: T) -> None:
-        """Hand an item over; a topic is converted and published only while somebody subscribes."""
+        """Hand an item over; a topic is converted and published only while somebody subscribes.
+
+        What a conversion raises is raised after the other topics are served.
+        """
         self._exchange.send(self._channel, item)
-        for writer, publisher in self._writers:
+        faults = [fault for each in self._writers if (fault := self._publish(item, *each))]
+        if faults:
+            raise faults[0]
+
+    def _publish(self, item: T, writer: Writer[T], publisher: Any) -> Exception | None:
+        """Publish on one topic; what goes wrong must not take the others along."""
+        try:
             if publisher.get_subscription_count():
                 publisher.publish(writer.convert(item))
+        except Exception as exc:  # noqa: BLE001  (raised again once all have had their turn)
+            return exc
+        return None
 
     def close(self) -> None:
         """Destroy the publishers."""

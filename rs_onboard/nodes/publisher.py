@@ -181,8 +181,10 @@ class PublisherNode(PerceptionNode):
         results = self._collect(joined)
         assert self._outlet is not None
         self._last_latency_ms = results.latency_ms
-        self._outlet.send(results)
-        self._keep(results)
+        try:
+            self._outlet.send(results)
+        finally:
+            self._keep(results)
         return None
 
     def _keep(self, results: FrameResults) -> None:

@@ -128,7 +128,7 @@ def draw_tiles(canvas: Image, scale: float, tiles: TileLabels, style: Style) -> 
     for (x0, y0, x1, y1), name, score in zip(edges, tiles.names, tiles.scores, strict=True):
         # Upper and left edge only: cells meet, and a line drawn twice would shine.
         paint(canvas, x0, y0, np.full((1, x1 - x0), GRID_OPACITY, np.uint8), WHITE)
-        paint(canvas, x0, y0 + 1, np.full((y1 - y0 - 1, 1), GRID_OPACITY, np.uint8), WHITE)
+        paint(canvas, x0, y0 + 1, np.full((max(0, y1 - y0 - 1), 1), GRID_OPACITY, np.uint8), WHITE)
         shown = elide(name, style, x1 - x0 - 2 * gap - style.px, f' {score:.0%}')
         width, height = label_size(shown, style)
         if shown and height + 2 * gap <= y1 - y0:

@@ -111,6 +111,29 @@ def test_a_topic_is_converted_only_while_somebody_subscribes(graph):
     outlet.close()
 
 
+def test_a_conversion_that_fails_does_not_take_the_other_topics_along(graph):
+    flown = graph([])
+    converted = []
+
+    def fail(item):
+        raise ValueError(item)
+
+    def convert(item):
+        converted.append(item)
+        return String(data=item)
+
+    writers = [Writer('bad', String, fail), Writer('good', String, convert)]
+    outlet = Outlet(flown.peer, Exchange(), 'items', writers)
+    for topic in ('bad', 'good'):
+        flown.collect(topic, String)
+        flown.wait(lambda topic=topic: flown.peer.count_subscribers(topic))
+    time.sleep(0.1)
+    with pytest.raises(ValueError, match='item'):
+        outlet.send('item')
+    assert converted == ['item']
+    outlet.close()
+
+
 def test_nothing_that_flies_loads_a_module_that_reaches_out():
     code = (
         'import sys, rs_onboard.nodes.process, rs_onboard.cli.run\n'

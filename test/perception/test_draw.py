@@ -98,6 +98,13 @@ def test_tile_labels_keep_to_their_cells_and_keep_the_score():
     assert (canvas[100, 100] == 90).all()
 
 
+def test_tiles_scaled_to_nothing_are_drawn_as_nothing():
+    canvas = np.zeros((1, 640, 3), np.uint8)
+    boxes = np.array([[x, 0.0, 128.0, 2.0] for x in range(0, 70_000, 128)], np.float32)
+    names, scores = ['field'] * len(boxes), [0.5] * len(boxes)
+    assert draw_tiles(canvas, 640 / 70_000, TileLabels(boxes, names, scores), STYLE) == []
+
+
 def test_tiles_too_small_for_a_label_show_only_the_grid():
     canvas = np.zeros((40, 40, 3), np.uint8)
     boxes = np.array([[x, y, 20, 20] for y in (0, 20) for x in (0, 20)], np.float32)
