@@ -8,7 +8,7 @@ import dataclasses
 import math
 import time
 from collections import Counter
-from typing import TYPE_CHECKING, Any, TypeAlias, Union
+from typing import TYPE_CHECKING, Any, TypeAlias, Union, cast
 
 from geometry_msgs.msg import QuaternionStamped
 from rclpy.qos import qos_profile_sensor_data
@@ -195,7 +195,8 @@ class FrameSource:
                 return 'duplicate_stamp' if stamp_ns == last else 'out_of_order'
             self.time_jumps += 1
         self._last_stamp_ns = stamp_ns
-        limit = self._settings.max_age_s
+        # May change while the node is active; the settings from its start do not.
+        limit = cast('FrameSettings', self._node.settings).max_age_s
         if limit and self._node.get_clock().now().nanoseconds - stamp_ns > limit * 1e9:
             return 'too_old'
         return ''

@@ -7,6 +7,7 @@ from __future__ import annotations
 import inspect
 import re
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.lifecycle import LifecycleNode
 from rclpy.node import Node
 from rclpy.parameter import Parameter
+from sensor_msgs.msg import Image
 
 from rs_onboard.nodes.camera import CameraNode
 from rs_onboard.nodes.process import make_nodes
@@ -151,6 +153,31 @@ def test_live_parameters_change_at_once_and_all_or_none(make, colours):
     assert node.settings.overlay_width == 1280
     assert node.set_parameters([Parameter('overlay_width', value=320)])[0].successful
     assert node.settings.overlay_width == 320
+
+
+def test_a_live_age_limit_holds_for_the_next_frame(make, colours):
+    models = {name.replace('.', '__'): value for name, value in colours.items()}
+    node = make(TilerNode, **models, pose_wait_ms=0.0)
+    node.trigger_configure()
+    node.trigger_activate()
+    assert node.state == 'active', node.fault
+    frames = []
+    node.exchange.connect(node.resolve_topic_name('frames'), frames.append)
+    old = Image(height=1, width=1, step=3, encoding='rgb8', data=[1, 2, 3])
+
+    def sent(stamp_s):
+        old.header.stamp.sec = stamp_s
+        node._source._on_image(old)
+        while node.counts().waiting:
+            time.sleep(0.001)
+        return node.counts().dropped
+
+    assert sent(1_000_000) == {}
+    assert node.set_parameters([Parameter('max_age_s', value=1.0)])[0].successful
+    assert sent(1_000_001) == {'too_old': 1}
+    assert node.set_parameters([Parameter('max_age_s', value=0.0)])[0].successful
+    assert sent(1_000_002) == {'too_old': 1}
+    assert len(frames) == 2
 
 
 def test_other_parameters_are_refused_while_configured_with_the_way_out(make, colours):
