@@ -337,8 +337,8 @@ def entries(*, first_version: bool) -> dict[str, NetworkEntry]:
                     macs=None,
                     input_size=(224, 224),
                     classes=1000,
-                    difference='the authors give figures as images only; their program counts 0.1 % '
-                    'more multiply-accumulates, zeros around sheared maps',
+                    difference='the authors give figures as images only; their program counts '
+                    '0.1 % more multiply-accumulates, zeros around sheared maps',
                 ),
                 licence=LICENCE,
                 source=SOURCE,
