@@ -71,6 +71,9 @@ class FrameSource:
         node: Owner of the subscriptions.
         settings: Topics and limits.
         deliver: Takes each arrival; called from the executor, so it must only store it.
+
+    Raises:
+        FieldError: A topic has no possible name, or the camera mount is no attitude.
     """
 
     def __init__(
@@ -79,6 +82,7 @@ class FrameSource:
         settings: FrameSettings,
         deliver: Callable[[Arrival], object],
     ) -> None:
+        _check_topics(node, settings)
         self._node = node
         self._settings = settings
         self._deliver = deliver
@@ -262,6 +266,20 @@ class FrameSource:
         self._poses.add_height(self._node.get_clock().now().nanoseconds, message.data)
 
 
+def _check_topics(node: PerceptionNode, settings: FrameSettings) -> None:
+    for field in dataclasses.fields(settings):
+        if not field.name.endswith('_topic'):
+            continue
+        topic = getattr(settings, field.name)
+        try:
+            node.resolve_topic_name(topic)
+        except Exception as exc:  # noqa: BLE001  (rclpy has several types for it)
+            raise FieldError(
+                f'parameter {field.name}: found {topic!r}; expected the name of a topic, as in '
+                f'/camera/image_raw ({" ".join(str(exc).split())}).'
+            ) from None
+
+
 def _with_depth(depth: int) -> Any:
     return type(qos_profile_sensor_data)(
         depth=depth,
@@ -280,10 +298,12 @@ def _mount(text: str) -> Quaternion:
     if not text.strip():
         return NADIR_MOUNT
     try:
-        roll, pitch, yaw = (math.radians(float(part)) for part in text.split())
+        angles = [math.radians(float(part)) for part in text.split()]
     except ValueError:
+        angles = []
+    if len(angles) != 3 or not all(map(math.isfinite, angles)):
         raise FieldError(
             f'parameter camera_mount_rpy_deg: found {text!r}; expected three numbers "roll pitch '
             'yaw" in degrees, or nothing for a camera that looks straight down.'
-        ) from None
-    return from_roll_pitch_yaw(roll, pitch, yaw)
+        )
+    return from_roll_pitch_yaw(*angles)

@@ -21,6 +21,7 @@ from rs_onboard.nodes.result_messages import scale_message
 from rs_onboard.nodes.settings import TilerSettings
 from rs_onboard.nodes.start import run_node
 from rs_onboard.nodes.tile_messages import layout_message, tiles_message
+from rs_onboard.perception.errors import TileError
 from rs_onboard.perception.task import plan_for
 from rs_onboard.perception.tiler import CutTiles, Tiler
 from rs_onboard.perception.worker import Counts, Worker
@@ -113,7 +114,11 @@ class TilerNode(PerceptionNode):
         frame = self._source.frame(arrival)
         if isinstance(frame, str):
             return frame
-        tiles = self._tiler.cut(frame)
+        try:
+            tiles = self._tiler.cut(frame)
+        except TileError as exc:
+            self.complain(str(exc))
+            return 'too_many_tiles'
         assert self._frames is not None
         self._frames.send(frame)
         for task, outlet in self._outlets.items():

@@ -20,7 +20,8 @@ from test_graph import balance, image_message, results_of
 from rs_onboard.inference.errors import ModelError
 from rs_onboard.nodes import frame_source
 from rs_onboard.nodes.process import make_nodes
-from rs_onboard.nodes.start import bring_up
+from rs_onboard.nodes.start import as_parameters, bring_up
+from rs_onboard.nodes.tiler import TilerNode
 from rs_onboard.perception import worker
 
 
@@ -199,3 +200,12 @@ def test_frames_that_a_slow_task_leaves_out_are_not_held_in_memory(flown):
     flown.wait(lambda: publisher.counts().received == 12)
     assert len(results) <= 2
     assert balance(publisher) == 0
+
+
+def test_a_frame_that_would_be_cut_into_too_many_tiles_is_a_named_drop(graph, colours):
+    node = TilerNode(parameter_overrides=as_parameters({**colours, 'segmentation.overlap': 127}))
+    flown = graph([node])
+    assert bring_up([node])
+    flown.publish('image_raw', image_message(0, time.time_ns(), height=480, width=640))
+    flown.wait(lambda: node.counts().dropped)
+    assert node.counts().dropped == {'too_many_tiles': 1}

@@ -115,6 +115,24 @@ def test_a_wrong_parameter_fails_configure_and_names_what_is_allowed(make, value
     assert re.search(message, node.fault), node.fault
 
 
+@pytest.mark.parametrize(
+    ('values', 'message'),
+    [
+        ({'image_topic': 'my topic!'}, "parameter image_topic: found 'my topic!'; expected the na"),
+        ({'fix_topic': ''}, "parameter fix_topic: found ''; expected the name of a topic"),
+        ({'camera_mount_rpy_deg': 'nan 0 0'}, "camera_mount_rpy_deg: found 'nan 0 0'; expected"),
+        ({'camera_mount_rpy_deg': '0 90'}, "camera_mount_rpy_deg: found '0 90'; expected three"),
+        ({'segmentation__overlap': 4096}, 'found an overlap of 4096 px'),
+    ],
+)
+def test_a_value_that_means_nothing_fails_configure_and_is_named(make, colours, values, message):
+    models = {name.replace('.', '__'): value for name, value in colours.items()}
+    node = make(TilerNode, **{**models, **values})
+    node.trigger_configure()
+    assert node.state == 'unconfigured'
+    assert message in node.fault
+
+
 def test_a_camera_without_source_says_what_a_source_is(make):
     node = make(CameraNode)
     node.trigger_configure()
