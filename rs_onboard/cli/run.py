@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from rs_onboard.cli.options import add_parameter_options, parameter_overrides
@@ -19,6 +20,14 @@ if TYPE_CHECKING:
 
 # Time that processes are given to end by themselves.
 END_S = 10.0
+
+# A node that ends by itself is started again after a pause, so many times; what ends more often
+# than that has a reason that goes on.
+RESTART_S = 1.0
+MAX_RESTARTS = 5
+
+# Exit status of a command line that is refused.
+REFUSED = 2
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -86,31 +95,42 @@ def node_arguments(options: argparse.Namespace, params: Path, changes: list[str]
 
 
 def run_each(names: list[str], arguments: list[str]) -> int:
-    """Run every node in a process of its own; they end together, or when interrupted."""
+    """Run every node in a process of its own until interrupted; one that dies is started again."""
     from rs_onboard.nodes.start import stop_on_signals  # noqa: PLC0415
 
     stop = stop_on_signals()
     processes: dict[str, subprocess.Popen[bytes]] = {}
-    status = 0
+    restarts: Counter[str] = Counter()
     try:
         for name in names:
-            # The command is our own interpreter and modules; parameters are checked before. In a
-            # session of its own a process does not see Ctrl-C, and is ended once, in order.
-            command = [sys.executable, '-m', 'rs_onboard.nodes', name, *arguments]
-            processes[name] = subprocess.Popen(command, start_new_session=True)  # noqa: S603
-        while not stop.is_set() and all(p.poll() is None for p in processes.values()):
-            stop.wait(0.1)
-        for name, process in processes.items():
-            if process.poll() is not None:
-                status = 1
+            processes[name] = start_node(name, arguments)
+        while not stop.wait(0.1):
+            for name in [n for n, process in processes.items() if process.poll() is not None]:
+                status = processes[name].returncode
+                again = status != REFUSED and restarts[name] < MAX_RESTARTS
                 print(
-                    f'rs_onboard: error: node {name} ended with status {process.returncode}; '
-                    'its last message says why. The others are stopped.',
+                    f'rs_onboard: error: node {name} ended with status {status}; its last message '
+                    f'says why. {"It is started again." if again else "The others are stopped."}',
                     file=sys.stderr,
                 )
+                if not again:
+                    return 1
+                restarts[name] += 1
+                if not stop.wait(RESTART_S):
+                    processes[name] = start_node(name, arguments)
     finally:
         end(processes)
-    return status
+    return 0
+
+
+def start_node(name: str, arguments: list[str]) -> subprocess.Popen[bytes]:
+    """Start a node in a process and a session of its own.
+
+    In a session of its own it does not see Ctrl-C, and is ended once, in order.
+    """
+    # The command is our own interpreter and modules; parameters are checked before.
+    command = [sys.executable, '-m', 'rs_onboard.nodes', name, *arguments]
+    return subprocess.Popen(command, start_new_session=True)  # noqa: S603
 
 
 def end(processes: dict[str, subprocess.Popen[bytes]]) -> None:

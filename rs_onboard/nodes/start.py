@@ -107,8 +107,8 @@ def stop_on_signals() -> threading.Event:
 
 
 def run_node(node_type: Callable[..., PerceptionNode]) -> None:
-    """Run one node until it is told to end; see `run_nodes`."""
-    run_nodes(lambda values: [node_type(parameter_overrides=as_parameters(values))])
+    """Run one node until it is told to end, then exit; see `run_nodes`."""
+    sys.exit(run_nodes(lambda values: [node_type(parameter_overrides=as_parameters(values))]))
 
 
 def run_nodes(
