@@ -44,7 +44,7 @@ def test_a_run_becomes_a_model_folder_whose_card_says_what_flight_code_measures(
         assert model.variant.quality['mean_iou'] == pytest.approx(figures['mean_iou'], abs=1e-4)
         low, high = (model.variant.quality[f'mean_iou_{end}'] for end in ('low', 'high'))
         assert low <= model.variant.quality['mean_iou'] <= high
-    assert 'gives the class of fp32 on' in model.variant.note
+    assert 'agrees with fp32 in' in model.variant.note
     shutil.copy(Path(run) / 'best.pt', tmp_path / 'best.pt')
     other = recipe_file(tmp_path, 'segmentation', network='segghostnet_ued_bes')
     other.with_suffix('.card.yaml').write_text(text, encoding='utf-8')
