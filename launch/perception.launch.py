@@ -56,6 +56,9 @@ ARGUMENTS = [
     argument(
         'use_sim_time', 'false', 'Take the time from /clock (bags).', choices=['true', 'false']
     ),
+    argument(
+        'respawn', 'true', 'Start a process that died again, 2 s later.', choices=['true', 'false']
+    ),
     argument('log_level', 'info', 'Least severe messages that are logged.', choices=LOG_LEVELS),
 ]
 
@@ -92,6 +95,8 @@ def start(context: LaunchContext) -> list[object]:
             parameters=[str(params_file), {'use_sim_time': value('use_sim_time') == 'true'}],
             ros_arguments=['--log-level', value('log_level')],
             output='screen',
+            respawn=value('respawn') == 'true',
+            respawn_delay=2.0,
         )
         for name in names
     ]
