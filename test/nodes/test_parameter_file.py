@@ -15,6 +15,7 @@ from rs_onboard.nodes.parameter_file import (
     parameter_table,
 )
 from rs_onboard.nodes.settings import NODE_SETTINGS
+from rs_onboard.nodes.topics import topic_table
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -38,6 +39,11 @@ def test_every_shipped_file_is_accepted(path):
 def test_the_documented_table_is_what_the_settings_say():
     page = (ROOT / 'docs' / 'parameters.md').read_text(encoding='utf-8')
     assert parameter_table() in page, 'run `rs_onboard params --table`'
+
+
+def test_the_readme_has_the_table_of_topics():
+    readme = (ROOT / 'README.md').read_text(encoding='utf-8')
+    assert topic_table() in readme, 'run `rs_onboard params --topics`'
 
 
 @pytest.mark.parametrize(
