@@ -148,7 +148,7 @@ class SceneSettings(RuntimeFields):
     variant: str = parameter(
         'fp32', 'Variant of the model.', name='scene.variant', choices=VARIANTS
     )
-    batch: int = parameter(1, 'Tiles per inference.', name='scene.batch', low=1, high=256)
+    batch: int = parameter(4, 'Tiles per inference.', name='scene.batch', low=1, high=256)
 
 
 @dataclass(frozen=True)

