@@ -201,10 +201,10 @@ def test_a_live_age_limit_holds_for_the_next_frame(make, colours):
 def test_other_parameters_are_refused_while_configured_with_the_way_out(make, colours):
     node = make(SceneNode, scene__model=colours['scene.model'])
     node.trigger_configure()
-    result = node.set_parameters([Parameter('scene.batch', value=4)])[0]
+    result = node.set_parameters([Parameter('scene.batch', value=8)])[0]
     assert not result.successful
     assert 'Deactivate and clean up the node first' in result.reason
-    assert node.settings.batch == 1
+    assert node.settings.batch == 4
 
 
 @pytest.mark.parametrize(
