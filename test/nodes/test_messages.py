@@ -71,7 +71,7 @@ def test_stamps_keep_every_nanosecond(stamp_ns):
     height=st.integers(1, 300),
     width=st.integers(1, 300),
     side=st.sampled_from([32, 64, 96]),
-    overlap=st.integers(0, 31),
+    overlap=st.integers(0, 16),
     scale=st.sampled_from([0.179376, 0.5, 0.77777, 1.0, 1.9]),
     dynamic=st.booleans(),
 )
