@@ -10,19 +10,20 @@ sticks out at the right and bottom). Sizes relative to the tile image give the s
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from vision_msgs.msg import BoundingBox2D, BoundingBox2DArray
 
 from rs_onboard.nodes.image_messages import header_message, image_from_message, rgb8_message
 from rs_onboard.perception.errors import TileError
-from rs_onboard.perception.frame import FrameHeader
 from rs_onboard.perception.tiler import StackedTiles, TileScale
 from rs_onboard.perception.tiles import MAX_TILES, PixelBox, TileGrid
 
 if TYPE_CHECKING:
     from sensor_msgs.msg import Image
 
+    from rs_onboard.perception.frame import FrameHeader
     from rs_onboard.perception.tiler import CutTiles
 
 
@@ -65,14 +66,7 @@ def tiles_from_messages(
             'Use the tiler of the same release.'
         )
     grid = _grid(boxes[0], boxes[1:], image.shape[0] // count, image.shape[1])
-    header = FrameHeader(
-        stamp_ns=header.stamp_ns,
-        frame_id=header.frame_id,
-        sequence=header.sequence,
-        height=grid.frame_height,
-        width=grid.frame_width,
-        received_ns=header.received_ns,
-    )
+    header = replace(header, height=grid.frame_height, width=grid.frame_width)
     stacked = image.reshape(count, grid.tile_height, grid.tile_width, 3)
     return StackedTiles(header, grid, scale, stacked)
 

@@ -14,6 +14,8 @@ from rs_onboard.perception.results import SceneResult, SegmentationResult
 from rs_onboard.perception.stitch import UNKNOWN_LABEL
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
     from rs_onboard.perception.results import FrameResults, TaskReport, TaskResult
@@ -46,12 +48,17 @@ def frame_record(results: FrameResults, *, timing: bool = True) -> dict[str, Any
 
 
 def frame_feature(results: FrameResults) -> dict[str, Any]:
-    """Return a frame as a GeoJSON feature (RFC 7946, WGS 84) with its footprint on flat ground.
+    """Return a frame as a GeoJSON feature; see `record_feature`."""
+    return record_feature(frame_record(results))
+
+
+def record_feature(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a record as a GeoJSON feature (RFC 7946, WGS 84) with its footprint on flat ground.
 
     Without a full pose the geometry is null and `footprint_unknown` says why.
     """
-    properties = frame_record(results)
-    shape = properties.pop('footprint')
+    properties = {name: value for name, value in record.items() if name != 'footprint'}
+    shape = record['footprint']
     geometry: dict[str, Any] | None = None
     if 'unknown' in shape:
         properties['footprint_unknown'] = shape['unknown']

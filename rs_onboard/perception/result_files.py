@@ -10,7 +10,7 @@ import json
 import os
 from typing import TYPE_CHECKING, BinaryIO, cast
 
-from rs_onboard.perception.records import frame_feature, frame_record
+from rs_onboard.perception.records import frame_record, record_feature
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,8 +43,9 @@ class ResultFiles:
             OSError: A file cannot be written. Both are as they were, less this frame, and a later
                 call may find them writable again.
         """
-        line = json.dumps(frame_record(results)).encode() + b'\n'
-        feature = json.dumps(frame_feature(results)).encode()
+        record = frame_record(results)
+        line = json.dumps(record).encode() + b'\n'
+        feature = json.dumps(record_feature(record)).encode()
         self._lines.append(line)
         try:
             self._features.append(feature)

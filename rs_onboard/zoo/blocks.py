@@ -4,9 +4,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 ATTENTION_HEAD_WIDTH = 4
 
@@ -86,3 +91,14 @@ def resize_nearest(x: Tensor, size: tuple[int, int]) -> Tensor:
     and up to 1100 rows this moves one row at 94, 166, 604, 742, 748 and 760 rows only.
     """
     return functional.interpolate(x, size=size, mode='nearest')
+
+
+def normalised(norms: nn.ModuleList, levels: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    """Pass each stage output of a backbone through its own norm."""
+    return tuple(norm(level) for norm, level in zip(norms, levels, strict=True))
+
+
+def named_levels(norms: nn.ModuleList, levels: Sequence[Tensor]) -> dict[str, Tensor]:
+    """Show the stage outputs before (`stage0`..) and after (`feat0`..) their norms."""
+    named = {f'stage{i}': level for i, level in enumerate(levels)}
+    return named | {f'feat{i}': level for i, level in enumerate(normalised(norms, levels))}

@@ -11,7 +11,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from rs_onboard.zoo.blocks import BlurPool, DropPath, GlobalAttention, resize_nearest
+from rs_onboard.zoo.blocks import (
+    BlurPool,
+    DropPath,
+    GlobalAttention,
+    named_levels,
+    normalised,
+    resize_nearest,
+)
 from rs_onboard.zoo.network import InputRule, NetworkEntry, PublishedFigures
 
 PAPER = (
@@ -239,16 +246,11 @@ class DecoupleNetBackbone(DecoupleNet):
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """Compute the normalised stage outputs."""
-        levels = self.levels(images)
-        return tuple(norm(level) for norm, level in zip(self.norms, levels, strict=True))
+        return normalised(self.norms, self.levels(images))
 
     def named_outputs(self, images: Tensor) -> dict[str, Tensor]:
-        """Show the stage outputs before (`stage0`..) and after (`feat0`..) their norms."""
-        levels = self.levels(images)
-        named = {f'stage{i}': level for i, level in enumerate(levels)}
-        for i, (norm, level) in enumerate(zip(self.norms, levels, strict=True)):
-            named[f'feat{i}'] = norm(level)
-        return named
+        """Show the stage outputs before and after their norms."""
+        return named_levels(self.norms, self.levels(images))
 
 
 RENAMED = (

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from rs_onboard.zoo.blocks import DropPath
+from rs_onboard.zoo.blocks import DropPath, named_levels, normalised
 from rs_onboard.zoo.lwga_attention import MediumRangeAttention, PointAttention, wide_attention
 from rs_onboard.zoo.network import InputRule, NetworkEntry, PublishedFigures
 
@@ -242,16 +242,11 @@ class LWGANetBackbone(LWGANet):
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """Compute the normalised stage outputs."""
-        levels = self.levels(images)
-        return tuple(norm(level) for norm, level in zip(self.norms, levels, strict=True))
+        return normalised(self.norms, self.levels(images))
 
     def named_outputs(self, images: Tensor) -> dict[str, Tensor]:
-        """Show the stage outputs before (`stage0`..) and after (`feat0`..) their norms."""
-        levels = self.levels(images)
-        named = {f'stage{i}': level for i, level in enumerate(levels)}
-        for i, (norm, level) in enumerate(zip(self.norms, levels, strict=True)):
-            named[f'feat{i}'] = norm(level)
-        return named
+        """Show the stage outputs before and after their norms."""
+        return named_levels(self.norms, self.levels(images))
 
 
 # Both the names of May 2024 and the later ones; no name means one thing here and another there.
