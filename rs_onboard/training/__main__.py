@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from rs_onboard.inference.errors import FieldError
-from rs_onboard.training.data import load_for
+from rs_onboard.training.data.load import load_for
 from rs_onboard.training.errors import DataError
 from rs_onboard.training.recipe import find_recipe, load_recipe
 from rs_onboard.zoo.errors import TorchMissingError, ZooError

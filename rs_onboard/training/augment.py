@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from rs_onboard.training.data import IGNORE
+from rs_onboard.training.data.sample import IGNORE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

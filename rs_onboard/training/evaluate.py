@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from rs_onboard.inference.model import Model
     from rs_onboard.perception.results import TaskResult
-    from rs_onboard.training.data import Sample
+    from rs_onboard.training.data.sample import Sample
 
 BOOTSTRAPS = 1000
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional
 
-from rs_onboard.training.data import IGNORE
+from rs_onboard.training.data.sample import IGNORE
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -23,7 +23,8 @@ from rs_onboard.inference.errors import CardError, FieldError
 from rs_onboard.inference.fields import Fields, load_yaml
 from rs_onboard.inference.model import load_model
 from rs_onboard.inference.runtime import RuntimeSettings
-from rs_onboard.training.data import load_for, rescale
+from rs_onboard.training.data.load import load_for
+from rs_onboard.training.data.sample import rescale
 from rs_onboard.training.errors import DataError
 from rs_onboard.training.evaluate import evaluate
 from rs_onboard.training.recipe import find_recipe, load_recipe
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from rs_onboard.inference.card import ModelCard, TaskName, VariantName
-    from rs_onboard.training.data import DataSet, Sample
+    from rs_onboard.training.data.sample import DataSet, Sample
     from rs_onboard.training.evaluate import Evaluation
     from rs_onboard.training.recipe import Recipe
 

@@ -13,10 +13,10 @@ from rs_onboard.inference.errors import FieldError
 from rs_onboard.inference.fields import Fields, load_yaml
 from rs_onboard.training.errors import RecipeError
 
-TaskName = Literal['scene', 'segmentation']
+TaskName = Literal['scene', 'segmentation', 'change']
 WindowBase = Literal['image', 'tile']
 
-TASKS: tuple[TaskName, ...] = ('scene', 'segmentation')
+TASKS: tuple[TaskName, ...] = ('scene', 'segmentation', 'change')
 BASES: tuple[WindowBase, ...] = ('image', 'tile')
 
 
@@ -72,6 +72,27 @@ class AugmentRecipe:
 
 
 @dataclass(frozen=True)
+class PairRecipe:
+    """How the two dates of a pair are set against each other (change).
+
+    Attributes:
+        shift: Largest misregistration of one date against the other [px of the tile].
+        skew: Largest rotation [rad] and relative scale of that misregistration.
+        swap: Share of pairs whose dates are exchanged.
+        same: Share of pairs made of one date twice, in which nothing has changed.
+        paste: Share of pairs into which the changed areas of another pair are pasted.
+        focus: Share of windows that are chosen to hold a changed pixel where the pair has any.
+    """
+
+    shift: float = 0.0
+    skew: float = 0.0
+    swap: float = 0.0
+    same: float = 0.0
+    paste: float = 0.0
+    focus: float = 0.0
+
+
+@dataclass(frozen=True)
 class Step:
     """Size and batch up to a share of the run; small inputs come first, because they are cheap."""
 
@@ -107,7 +128,8 @@ class LossRecipe:
         smoothing: Label smoothing.
         mixup: Share of batches mixed by weight (scene).
         cutmix: Share of batches mixed by rectangles (scene).
-        dice: Weight of the Dice loss beside cross entropy (segmentation).
+        dice: Weight of the Dice loss beside cross entropy (segmentation, change).
+        side: Weight of the losses of the coarser outputs that a network has for training (change).
         class_weights: Weigh classes by rarity, 2 - share of labelled pixels (segmentation).
     """
 
@@ -115,6 +137,7 @@ class LossRecipe:
     mixup: float
     cutmix: float
     dice: float
+    side: float
     class_weights: bool
 
 
@@ -133,6 +156,7 @@ class Recipe:
         samples_per_image: Windows taken from each image in an epoch.
         data: Images.
         augment: Augmentation.
+        pairs: Augmentation of one date against the other.
         steps: Sizes and batches in order.
         optimiser: Optimiser.
         loss: Losses.
@@ -148,6 +172,7 @@ class Recipe:
     samples_per_image: int
     data: DataRecipe
     augment: AugmentRecipe
+    pairs: PairRecipe
     steps: tuple[Step, ...]
     optimiser: OptimiserRecipe
     loss: LossRecipe
@@ -183,6 +208,7 @@ def load_recipe(path: Path) -> Recipe:
         samples_per_image=top.whole('samples_per_image', 1, 10_000, 1),
         data=_data(top.fields('data')),
         augment=_augment(top.fields('augment')),
+        pairs=_pairs(top.fields('pairs', optional=True)),
         steps=_steps(top),
         optimiser=_optimiser(top.fields('optimiser')),
         loss=_loss(top.fields('loss', optional=True)),
@@ -231,6 +257,19 @@ def _augment(fields: Fields) -> AugmentRecipe:
     return augment
 
 
+def _pairs(fields: Fields) -> PairRecipe:
+    pairs = PairRecipe(
+        shift=fields.number('shift', 0, 64, 0.0),
+        skew=fields.number('skew', 0, 0.5, 0.0),
+        swap=fields.number('swap', 0, 1, 0.0),
+        same=fields.number('same', 0, 1, 0.0),
+        paste=fields.number('paste', 0, 1, 0.0),
+        focus=fields.number('focus', 0, 1, 0.0),
+    )
+    fields.done()
+    return pairs
+
+
 def _steps(top: Fields) -> tuple[Step, ...]:
     steps: list[Step] = []
     for index, item in enumerate(top.items('steps', least=1)):
@@ -267,6 +306,7 @@ def _loss(fields: Fields) -> LossRecipe:
         mixup=fields.number('mixup', 0, 1, 0.0),
         cutmix=fields.number('cutmix', 0, 1, 0.0),
         dice=fields.number('dice', 0, 10, 0.0),
+        side=fields.number('side', 0, 10, 0.0),
         class_weights=fields.take('class_weights', bool, False),
     )
     fields.done()

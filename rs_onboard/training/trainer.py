@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from torch import nn
 
-    from rs_onboard.training.data import DataSet
+    from rs_onboard.training.data.sample import DataSet
     from rs_onboard.training.recipe import Recipe, Step
 
 LAST = 'last.pt'

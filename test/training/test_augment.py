@@ -21,7 +21,7 @@ from rs_onboard.training.augment import (
     retone,
     window,
 )
-from rs_onboard.training.data import IGNORE
+from rs_onboard.training.data.sample import IGNORE
 from rs_onboard.training.recipe import AugmentRecipe, load_recipe
 
 GEOMETRY = AugmentRecipe('tile', 0.5, 2.0, 0.5, 0, 0, 0, 0, 0)

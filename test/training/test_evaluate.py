@@ -12,7 +12,8 @@ import pytest
 from small_sets import class_folders
 
 from rs_onboard.inference.model import load_model
-from rs_onboard.training.data import Sample, load_class_folders
+from rs_onboard.training.data.class_folders import load_class_folders
+from rs_onboard.training.data.sample import Sample
 from rs_onboard.training.evaluate import evaluate
 
 MODELS = Path(__file__).parents[1] / 'data' / 'models'
@@ -45,7 +46,7 @@ def test_pixels_are_judged_after_tiling_and_unlabelled_ones_have_no_say():
     mask[:, 100:] = 1
     mask[:, 90:100] = 255
     mask[:5, :10] = 2
-    result = evaluate(model, [Sample('a', image, -1, mask)])
+    result = evaluate(model, [Sample('a', image, mask=mask)])
     labelled = side * (side - 10)
     assert result.confusion.matrix.sum() == labelled
     assert result.figures['overall_accuracy'] == pytest.approx(1 - 50 / labelled)

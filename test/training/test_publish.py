@@ -16,7 +16,7 @@ from small_sets import index_masks, recipe_file
 
 from rs_onboard.inference.model import load_model
 from rs_onboard.training.__main__ import main as train
-from rs_onboard.training.data import load_index_masks
+from rs_onboard.training.data.index_masks import load_index_masks
 from rs_onboard.training.evaluate import evaluate
 from rs_onboard.training.publish import main as publish
 from rs_onboard.training.recipe import find_recipe

@@ -14,7 +14,7 @@ torch = pytest.importorskip('torch')
 from small_sets import class_folders, index_masks, recipe_file  # noqa: E402
 
 from rs_onboard.training.__main__ import main, seconds_left  # noqa: E402
-from rs_onboard.training.data import load_for  # noqa: E402
+from rs_onboard.training.data.load import load_for  # noqa: E402
 from rs_onboard.training.errors import RecipeError  # noqa: E402
 from rs_onboard.training.optimise import MovingAverage, make_optimiser, rate_factor  # noqa: E402
 from rs_onboard.training.recipe import load_recipe  # noqa: E402

@@ -1,0 +1,22 @@
+# Copyright 2026 The rs_onboard authors
+# SPDX-License-Identifier: Apache-2.0
+"""Tasks that can be trained, a module each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rs_onboard.training.tasks.scene import SceneTask
+from rs_onboard.training.tasks.segmentation import SegmentationTask
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from rs_onboard.training.data.sample import DataSet
+    from rs_onboard.training.recipe import Recipe
+    from rs_onboard.training.tasks.base import Task
+
+TASKS: Mapping[str, Callable[[Recipe, DataSet], Task]] = {
+    'scene': SceneTask,
+    'segmentation': SegmentationTask,
+}

@@ -1,0 +1,82 @@
+# Copyright 2026 The rs_onboard authors
+# SPDX-License-Identifier: Apache-2.0
+"""Training of scene classification."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+import torch
+
+from rs_onboard.training import losses
+from rs_onboard.training.augment import augment
+from rs_onboard.training.metrics import Confusion
+from rs_onboard.training.tasks.base import Scores, Tones, to_input
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import Tensor, nn
+
+    from rs_onboard.training.data.sample import DataSet, Sample
+    from rs_onboard.training.recipe import Recipe
+
+
+class SceneTask:
+    """Whole-image classification: cross entropy with smoothing, mixup and cutmix."""
+
+    def __init__(self, recipe: Recipe, data: DataSet) -> None:
+        self.recipe = recipe
+        self.classes = len(data.classes)
+        self.tones = Tones(data.splits['train'])
+
+    def loss(
+        self,
+        network: nn.Module,
+        samples: Sequence[Sample],
+        size: int,
+        rng: np.random.Generator,
+    ) -> Tensor:
+        """Augment, mix pairs of the batch, and compute the loss."""
+        recipe = self.recipe
+        tiles = [
+            augment(s.image, None, size, recipe.augment, rng, self.tones.draw(s, rng))[0]
+            for s in samples
+        ]
+        images = to_input(tiles)
+        labels = torch.tensor([s.label for s in samples])
+        target = losses.smooth_one_hot(labels, self.classes, recipe.loss.smoothing)
+        draw = rng.random()
+        if draw < recipe.loss.mixup + recipe.loss.cutmix:
+            order = torch.from_numpy(rng.permutation(len(samples)))
+            if draw < recipe.loss.mixup:
+                share = float(rng.beta(0.2, 0.2))
+                images = images * share + images[order] * (1 - share)
+            else:
+                share = paste(images, order, rng)
+            target = target * share + target[order] * (1 - share)
+        return losses.soft_cross_entropy(network(images), target)
+
+    def validate(self, network: nn.Module, samples: Sequence[Sample]) -> Scores:
+        """Classify whole images, resized to the validation size."""
+        confusion = Confusion.empty(self.classes)
+        size = self.recipe.validation_size
+        for sample in samples:
+            image = cv2.resize(sample.image, (size, size)) if size else sample.image
+            with torch.no_grad():
+                found = network(to_input([np.asarray(image, np.uint8)])).argmax(dim=1).numpy()
+            confusion += Confusion.count([sample.label], found, self.classes)
+        return Scores(confusion.accuracy, {'accuracy': confusion.accuracy})
+
+
+def paste(images: Tensor, order: Tensor, rng: np.random.Generator) -> float:
+    """Paste one rectangle of the images in `order` into the batch; return the share that stays."""
+    size = int(images.shape[-1])
+    side = round(size * math.sqrt(rng.random()))
+    top, left = (int(rng.integers(0, size - side + 1)) for _ in range(2))
+    patch = images[order, :, top : top + side, left : left + side]
+    images[:, :, top : top + side, left : left + side] = patch
+    return 1.0 - side * side / (size * size)
