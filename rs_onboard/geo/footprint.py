@@ -54,23 +54,50 @@ class Footprint(NamedTuple):
     reason: str
 
 
+class GroundPoints(NamedTuple):
+    """Where on flat ground pixels lie.
+
+    Attributes:
+        offsets: (N, 2) float64 east and north of the point below the camera [m]; NaN for pixels at
+            or near the horizon. None where nothing is known.
+        wgs84: (N, 2) float64 longitude, latitude [deg], likewise.
+        reason: Why there are none; empty otherwise.
+    """
+
+    offsets: NDArray[np.float64] | None
+    wgs84: NDArray[np.float64] | None
+    reason: str
+
+
 def footprint(camera: CameraModel | None, pose: Pose | None) -> Footprint:
     """Project the image corners on flat ground."""
-    if camera is None or pose is None:
-        return Footprint(None, 'camera intrinsics unknown' if camera is None else 'pose unknown')
-    if pose.height_m is None or pose.height_m <= 0.0:
-        return Footprint(None, 'height above ground unknown')
-    if pose.orientation is None:
-        return Footprint(None, 'attitude unknown')
-    right, bottom = camera.width - 0.5, camera.height - 0.5
+    right, bottom = (camera.width - 0.5, camera.height - 0.5) if camera else (0.5, 0.5)
     pixels = np.array([(-0.5, -0.5), (right, -0.5), (right, bottom), (-0.5, bottom)])
-    try:
-        offsets = ground_offsets(pixels, camera, pose.orientation, pose.height_m)
-    except CameraError as exc:
-        return Footprint(None, str(exc))
-    if np.isnan(offsets).any():
+    ground = locate(pixels, camera, pose)
+    if ground.offsets is not None and np.isnan(ground.offsets).any():
         return Footprint(None, 'the view reaches the horizon')
-    return Footprint(offset_to_wgs84(offsets, pose.latitude_deg, pose.longitude_deg), '')
+    return Footprint(ground.wgs84, ground.reason)
+
+
+def locate(
+    pixels: NDArray[np.float64], camera: CameraModel | None, pose: Pose | None
+) -> GroundPoints:
+    """Project pixels (N, 2) float64, x and y with centres at whole numbers, on flat ground."""
+    reason = ''
+    if camera is None or pose is None:
+        reason = 'camera intrinsics unknown' if camera is None else 'pose unknown'
+    elif pose.height_m is None or pose.height_m <= 0.0:
+        reason = 'height above ground unknown'
+    elif pose.orientation is None:
+        reason = 'attitude unknown'
+    else:
+        try:
+            offsets = ground_offsets(pixels, camera, pose.orientation, pose.height_m)
+        except CameraError as exc:
+            return GroundPoints(None, None, str(exc))
+        places = offset_to_wgs84(offsets, pose.latitude_deg, pose.longitude_deg)
+        return GroundPoints(offsets, places, '')
+    return GroundPoints(None, None, reason)
 
 
 def ground_offsets(

@@ -26,7 +26,7 @@ from rs_onboard.nodes.settings import PublisherSettings
 from rs_onboard.nodes.start import run_node
 from rs_onboard.perception.join import Joined, StampJoin
 from rs_onboard.perception.overlay import render_overlay
-from rs_onboard.perception.records import frame_feature
+from rs_onboard.perception.records import frame_collection
 from rs_onboard.perception.result_files import ResultFiles
 from rs_onboard.perception.results import RESULT_TYPES, FrameResults, TaskReport
 from rs_onboard.perception.worker import Counts, Worker
@@ -83,7 +83,9 @@ class PublisherNode(PerceptionNode):
             names.RESULTS,
             (
                 Writer(names.OVERLAY, CompressedImage, self._overlay),
-                Writer(names.GEOJSON, String, lambda r: String(data=json.dumps(frame_feature(r)))),
+                Writer(
+                    names.GEOJSON, String, lambda r: String(data=json.dumps(frame_collection(r)))
+                ),
             ),
         )
 

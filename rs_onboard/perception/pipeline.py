@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rs_onboard.perception.detection import DetectionTask
 from rs_onboard.perception.results import FrameResults
 from rs_onboard.perception.scene import SceneTask
 from rs_onboard.perception.segmentation import SegmentationTask
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 # The tasks that run on tiles; change detection pairs whole frames with a map instead.
 TILE_TASKS: Mapping[TaskName, Callable[..., Task[TaskResult]]] = {
     'scene': SceneTask,
+    'detection': DetectionTask,
     'segmentation': SegmentationTask,
 }
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The rs_onboard authors
 # SPDX-License-Identifier: Apache-2.0
-"""Results as plain records: one JSON object a frame, one GeoJSON feature a frame."""
+"""Results as plain records: a JSON object a frame, a GeoJSON feature a frame and an object."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rs_onboard.geo.footprint import footprint, within_date_line
+from rs_onboard.geo.footprint import footprint, locate, within_date_line
 from rs_onboard.geo.gsd import ground_scale
-from rs_onboard.perception.results import SceneResult, SegmentationResult
+from rs_onboard.perception.boxes import corners
+from rs_onboard.perception.results import DetectionResult, SceneResult
 from rs_onboard.perception.stitch import UNKNOWN_LABEL
 
 if TYPE_CHECKING:
@@ -18,7 +19,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from rs_onboard.perception.results import FrameResults, TaskReport, TaskResult
+    from rs_onboard.perception.results import (
+        FrameResults,
+        SegmentationResult,
+        TaskReport,
+        TaskResult,
+    )
 
 # Scene classes listed in a record.
 TOP_SCENES = 3
@@ -43,31 +49,48 @@ def frame_record(results: FrameResults, *, timing: bool = True) -> dict[str, Any
     if timing and results.latency_ms is not None:
         record['latency_ms'] = round(results.latency_ms, 3)
     for task, result in results.results.items():
-        record[task] = {**_report(result.report, timing=timing), **_content(result)}
+        record[task] = {**_report(result.report, timing=timing), **_content(result, results)}
     return record
 
 
-def frame_feature(results: FrameResults) -> dict[str, Any]:
-    """Return a frame as a GeoJSON feature; see `record_feature`."""
-    return record_feature(frame_record(results))
+def frame_collection(results: FrameResults) -> dict[str, Any]:
+    """Return a frame as a GeoJSON feature collection; see `record_features`."""
+    return {'type': 'FeatureCollection', 'features': record_features(frame_record(results))}
 
 
-def record_feature(record: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a record as a GeoJSON feature (RFC 7946, WGS 84) with its footprint on flat ground.
+def record_features(record: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return a record as GeoJSON features (RFC 7946, WGS 84): the frame, then its objects.
 
-    Without a full pose the geometry is null and `footprint_unknown` says why.
+    The frame has its footprint on flat ground as geometry, an object its outline. Without a full
+    pose the geometry is null, and `footprint_unknown` of the frame says why.
     """
     properties = {name: value for name, value in record.items() if name != 'footprint'}
+    objects = record.get('detection', {}).get('objects', [])
+    if objects:
+        # They follow as features of their own.
+        properties['detection'] = {**record['detection'], 'objects': len(objects)}
     shape = record['footprint']
-    geometry: dict[str, Any] | None = None
     if 'unknown' in shape:
         properties['footprint_unknown'] = shape['unknown']
-    else:
-        polygons = [_rings(part) for part in within_date_line(np.array(shape['corners']))]
+    features = [_feature('frame', shape.get('corners'), properties)]
+    for item in objects:
+        about = {name: record[name] for name in ('stamp_ns', 'frame_id')}
+        about |= {name: value for name, value in item.items() if name != 'ground'}
+        features.append(_feature('detection', item.get('ground'), about))
+    return features
+
+
+def _feature(
+    kind: str, outline: list[list[float]] | None, properties: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Write a feature; `outline` is (N, 2) longitude, latitude, clockwise seen from above."""
+    geometry: dict[str, Any] | None = None
+    if outline is not None:
+        polygons = [_rings(part) for part in within_date_line(np.array(outline))]
         geometry = {'type': 'Polygon', 'coordinates': polygons[0]}
         if len(polygons) > 1:
             geometry = {'type': 'MultiPolygon', 'coordinates': polygons}
-    return {'type': 'Feature', 'geometry': geometry, 'properties': properties}
+    return {'type': 'Feature', 'geometry': geometry, 'properties': {'kind': kind, **properties}}
 
 
 def class_shares(result: SegmentationResult) -> dict[str, float]:
@@ -137,7 +160,7 @@ def _report(report: TaskReport, *, timing: bool) -> dict[str, Any]:
     return record
 
 
-def _content(result: TaskResult) -> dict[str, Any]:
+def _content(result: TaskResult, results: FrameResults) -> dict[str, Any]:
     if isinstance(result, SceneResult):
         order = np.argsort(-result.probabilities, kind='stable')[:TOP_SCENES]
         return {
@@ -146,5 +169,33 @@ def _content(result: TaskResult) -> dict[str, Any]:
                 for i in order
             ]
         }
+    if isinstance(result, DetectionResult):
+        return {'objects': _objects(result, results), 'left_out': dict(result.left_out)}
     confidence = float(result.confidence.mean()) / 255.0 if result.confidence.size else None
     return {'shares': class_shares(result), 'mean_confidence': confidence and round(confidence, 4)}
+
+
+def _objects(result: DetectionResult, results: FrameResults) -> list[dict[str, Any]]:
+    """List the objects of a frame, best score first, with their place on flat ground if known."""
+    quads = corners(result.boxes)
+    frame = results.frame
+    ground = locate(
+        quads.reshape(-1, 2), frame.camera if frame else None, frame.pose if frame else None
+    )
+    objects = []
+    for index, (box, quad) in enumerate(zip(result.boxes.tolist(), quads, strict=True)):
+        item: dict[str, Any] = {
+            'class': result.classes[result.class_ids[index]],
+            'score': round(float(result.scores[index]), 4),
+            'box': [*(round(value, 2) for value in box[:4]), round(box[4], 5)],
+            'corners': quad.round(2).tolist(),
+        }
+        rows = slice(4 * index, 4 * index + 4)
+        if ground.wgs84 is not None and ground.offsets is not None:
+            sides = np.linalg.norm(np.diff(ground.offsets[rows][:3], axis=0), axis=1)
+            if np.isfinite(ground.offsets[rows]).all():
+                item['ground'] = ground.wgs84[rows].round(8).tolist()
+                item['length_m'] = round(float(sides.max()), 3)
+                item['width_m'] = round(float(sides.min()), 3)
+        objects.append(item)
+    return objects

@@ -10,7 +10,7 @@ import json
 import os
 from typing import TYPE_CHECKING, BinaryIO, cast
 
-from rs_onboard.perception.records import frame_record, record_feature
+from rs_onboard.perception.records import frame_record, record_features
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,10 +45,10 @@ class ResultFiles:
         """
         record = frame_record(results)
         line = json.dumps(record).encode() + b'\n'
-        feature = json.dumps(record_feature(record)).encode()
+        features = b',\n'.join(json.dumps(item).encode() for item in record_features(record))
         self._lines.append(line)
         try:
-            self._features.append(feature)
+            self._features.append(features)
         except OSError:
             self._lines.take_back()
             raise

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from rs_onboard.inference.card import ModelCard, TaskName
     from rs_onboard.perception.frame import Frame, FrameHeader
+    from rs_onboard.perception.regions import ChangeRegion
 
 Status = Literal['ok', 'degraded', 'skipped', 'failed']
 
@@ -155,10 +156,76 @@ class SegmentationResult:
         return np.zeros(256) + np.ravel(counts) / max(1, self.labels.size)
 
 
-TaskResult = SceneResult | SegmentationResult
+@dataclass(frozen=True)
+class DetectionResult:
+    """Objects of a frame, best score first.
+
+    Attributes:
+        header: Header of the image.
+        report: Status and origin.
+        classes: Class names in id order.
+        palette: (C, 3) uint8, RGB for drawing.
+        boxes: (M, 5) float32, cx, cy, w, h, theta [px of the frame, rad], le90.
+        scores: (M,) float32, 0 to 1.
+        class_ids: (M,) uint8.
+        left_out: Boxes of the model that are not among them, counted by reason.
+    """
+
+    header: FrameHeader
+    report: TaskReport
+    classes: tuple[str, ...]
+    palette: NDArray[np.uint8]
+    boxes: NDArray[np.float32]
+    scores: NDArray[np.float32]
+    class_ids: NDArray[np.uint8]
+    left_out: Mapping[str, int]
+
+    @classmethod
+    def empty(cls, header: FrameHeader, report: TaskReport, card: ModelCard) -> DetectionResult:
+        """Build a result that says only why there is none."""
+        return cls(
+            header=header,
+            report=report,
+            classes=card.class_names,
+            palette=palette(card),
+            boxes=np.empty((0, 5), np.float32),
+            scores=np.empty(0, np.float32),
+            class_ids=np.empty(0, np.uint8),
+            left_out={},
+        )
+
+
+@dataclass(frozen=True)
+class ChangeResult:
+    """What changed between a frame and an earlier image of its ground.
+
+    Attributes:
+        header: Header of the frame.
+        report: Status and origin.
+        probability: (H, W) uint8, 255 times the probability of change, 0 where not both are seen;
+            empty (0, 0) without a result.
+        seen: (H, W) bool, where both are seen; None where they are everywhere, and without a
+            result.
+        regions: Connected changes, larger ones first.
+    """
+
+    header: FrameHeader
+    report: TaskReport
+    probability: NDArray[np.uint8]
+    seen: NDArray[np.bool_] | None
+    regions: tuple[ChangeRegion, ...]
+
+    @classmethod
+    def empty(cls, header: FrameHeader, report: TaskReport) -> ChangeResult:
+        """Build a result that says only why there is none."""
+        return cls(header, report, np.empty((0, 0), np.uint8), None, ())
+
+
+TaskResult = SceneResult | DetectionResult | SegmentationResult
 
 RESULT_TYPES: Mapping[TaskName, type[TaskResult]] = {
     'scene': SceneResult,
+    'detection': DetectionResult,
     'segmentation': SegmentationResult,
 }
 

@@ -40,7 +40,7 @@ from rs_onboard.nodes.topics import all_topics
 from rs_onboard.perception.encodings import LAYOUTS
 from rs_onboard.perception.errors import TaskError
 from rs_onboard.perception.frame import FrameHeader
-from rs_onboard.perception.records import frame_feature
+from rs_onboard.perception.records import frame_collection
 from rs_onboard.perception.results import FrameResults
 
 SECOND = 1_000_000_000
@@ -223,7 +223,7 @@ def test_no_message_raises_and_every_image_is_a_result_or_a_named_drop(nodes, me
     source = nodes['tiler']._source
     records = []
     exchange, channel = nodes['tiler'].exchange, nodes['publisher'].resolve_topic_name('results')
-    take = lambda results: records.append(json.dumps(frame_feature(results)))  # noqa: E731
+    take = lambda results: records.append(json.dumps(frame_collection(results)))  # noqa: E731
     exchange.connect(channel, take)
     before = nodes['tiler'].counts()
     for message in messages:
@@ -325,4 +325,4 @@ def test_results_that_lie_are_complaints_about_the_result(nodes, colours, messag
     except TaskError:
         return
     results = FrameResults(header, None, {'scene': result}, None)
-    json.loads(json.dumps(frame_feature(results)), parse_constant=pytest.fail)
+    json.loads(json.dumps(frame_collection(results)), parse_constant=pytest.fail)

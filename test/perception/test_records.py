@@ -17,7 +17,7 @@ from rs_onboard.inference.errors import ModelError
 from rs_onboard.perception.pipeline import Pipeline
 from rs_onboard.perception.records import (
     class_shares,
-    frame_feature,
+    frame_collection,
     frame_record,
 )
 from rs_onboard.perception.results import FrameResults
@@ -32,6 +32,11 @@ def strict(text):
         raise AssertionError(f'{name} is no JSON')
 
     return json.loads(text, parse_constant=refuse)
+
+
+def frame_feature(results):
+    feature, *_ = frame_collection(results)['features']
+    return feature
 
 
 def area(ring):

@@ -6,6 +6,8 @@ Run by hand where the `onnx` package is installed: `python test/data/models/make
 
 - `colour-scene`: probabilities are softmax of the mean red, green and blue / 16.
 - `colour-segmentation`: the label of a pixel is its strongest band, the confidence its value.
+- `colour-change`: the probability of a pixel is the largest difference of its bands.
+- `colour-detection`: a box of 8 x 8 pixels for every cell of that size, class and score by band.
 - `broken`: graphs that a loader must refuse, each for one reason.
 """
 
@@ -47,6 +49,62 @@ def segmentation_graph():
         for name in ('labels', 'confidence')
     ]
     return nodes, outputs, []
+
+
+def detection_graph():
+    """Find every cell of 8 x 8 pixels whose mean in a band is above 200, as a box of that class."""
+    node, number = helper.make_node, TensorProto.FLOAT
+    nodes = [
+        node('Cast', ['tiles'], ['float'], to=number),
+        node('Transpose', ['float'], ['bands'], perm=[0, 3, 1, 2]),
+        node('AveragePool', ['bands'], ['cells'], kernel_shape=[8, 8], strides=[8, 8]),
+        node('Greater', ['cells', 'least'], ['high']),
+        node('NonZero', ['high'], ['places']),
+        node('Transpose', ['places'], ['rows'], perm=[1, 0]),
+        node('GatherND', ['cells', 'rows'], ['values']),
+        node('Div', ['values', 'full'], ['scores']),
+        node('Split', ['rows', 'ones'], ['n', 'c', 'y', 'x'], axis=1),
+        node('Squeeze', ['n', 'second'], ['tile']),
+        node('Squeeze', ['c', 'second'], ['classes']),
+        node('Concat', ['x', 'y'], ['cell'], axis=1),
+        node('Cast', ['cell'], ['corner'], to=number),
+        node('Mul', ['corner', 'eight'], ['scaled']),
+        node('Add', ['scaled', 'middle'], ['centre']),
+        node('Shape', ['scores'], ['count']),
+        node('Concat', ['count', 'three'], ['shape'], axis=0),
+        node('Expand', ['size', 'shape'], ['sizes']),
+        node('Concat', ['centre', 'sizes'], ['boxes'], axis=1),
+    ]
+    outputs = [
+        tensor('boxes', number, ['M', 5]),
+        tensor('scores', number, ['M']),
+        tensor('classes', TensorProto.INT64, ['M']),
+        tensor('tile', TensorProto.INT64, ['M']),
+    ]
+    constants = {
+        'least': np.float32(200),
+        'full': np.float32(255),
+        'ones': np.ones(4, np.int64),
+        'second': np.array([1]),
+        'eight': np.float32(8),
+        'middle': np.float32(3.5),
+        'three': np.array([3]),
+        'size': np.array([[8, 8, 0]], np.float32),
+    }
+    return nodes, outputs, [numpy_helper.from_array(v, name) for name, v in constants.items()]
+
+
+def change_graph():
+    nodes = [
+        helper.make_node('Cast', ['before'], ['first'], to=TensorProto.INT32),
+        helper.make_node('Cast', ['after'], ['second'], to=TensorProto.INT32),
+        helper.make_node('Sub', ['first', 'second'], ['difference']),
+        helper.make_node('Abs', ['difference'], ['size']),
+        helper.make_node('ReduceMax', ['size'], ['largest'], axes=[3], keepdims=0),
+        helper.make_node('Cast', ['largest'], ['probability'], to=TensorProto.UINT8),
+    ]
+    shape = ['N', 'H', 'W']
+    return nodes, [helper.make_tensor_value_info('probability', TensorProto.UINT8, shape)], []
 
 
 def tensor(name, kind, shape):
@@ -112,11 +170,11 @@ def write_broken():
         (folder / f'{name}.onnx').write_bytes(model.SerializeToString())
 
 
-def write(name, task, graph, *, gsd_m, side):
+def write(name, task, graph, *, gsd_m, side, classes=BANDS, inputs=('tiles',)):
     nodes, outputs, constants = graph
-    tiles = helper.make_tensor_value_info('tiles', TensorProto.UINT8, ['N', 'H', 'W', 3])
+    tiles = [tensor(name, TensorProto.UINT8, ['N', 'H', 'W', 3]) for name in inputs]
     model = helper.make_model(
-        helper.make_graph(nodes, name, [tiles], outputs, constants),
+        helper.make_graph(nodes, name, tiles, outputs, constants),
         opset_imports=[helper.make_opsetid('', 17)],
         ir_version=8,
     )
@@ -142,7 +200,8 @@ def write(name, task, graph, *, gsd_m, side):
         },
         'gsd': {'trained_m': gsd_m, 'low_m': gsd_m / 2, 'high_m': gsd_m * 2},
         'classes': [
-            {'name': band, 'color': [255 * (band == other) for other in BANDS]} for band in BANDS
+            {'name': known, 'color': [255 * (known == other) for other in BANDS]}
+            for known in classes
         ],
         'weights': {
             'origin': 'Written by test/data/models/make_models.py; no training.',
@@ -165,4 +224,14 @@ def write(name, task, graph, *, gsd_m, side):
 if __name__ == '__main__':
     write('colour-scene', 'scene', scene_graph(), gsd_m=0.3, side=128)
     write('colour-segmentation', 'segmentation', segmentation_graph(), gsd_m=0.3, side=128)
+    write('colour-detection', 'detection', detection_graph(), gsd_m=0.3, side=128)
+    write(
+        'colour-change',
+        'change',
+        change_graph(),
+        gsd_m=0.5,
+        side=64,
+        classes=('unchanged', 'changed'),
+        inputs=('before', 'after'),
+    )
     write_broken()
