@@ -23,7 +23,7 @@ from rs_onboard.perception.draw import (
     outline_boxes,
 )
 from rs_onboard.perception.panel import DESIGN_WIDTH, Metrics, draw_panel
-from rs_onboard.perception.results import SceneResult, SegmentationResult
+from rs_onboard.perception.results import DetectionResult, SceneResult, SegmentationResult
 
 if TYPE_CHECKING:
     from rs_onboard.perception.lettering import Image, Rect
@@ -42,7 +42,6 @@ def render_overlay(
     image: Image,
     *,
     max_width: int = DESIGN_WIDTH,
-    boxes: BoxDrawing | None = None,
     age_ms: float | None = None,
 ) -> Image:
     """Draw the results of a frame.
@@ -52,7 +51,6 @@ def render_overlay(
         image: (H, W, 3) uint8 RGB, the frame's; not changed.
         max_width: Width above which the picture is scaled down [px]. Frames narrower than 640 px
             are scaled up to that, where letters can be read.
-        boxes: Oriented boxes to draw.
         age_ms: Age of the results at publication [ms], None where unknown.
 
     Returns:
@@ -67,7 +65,7 @@ def render_overlay(
     )
     metrics = Metrics.of(size[0])
     canvas = np.vstack([scaled, draw_panel(results, metrics, age_ms)])
-    _draw_on_image(canvas[: size[1]], scale, results, boxes, metrics)
+    _draw_on_image(canvas[: size[1]], scale, results, metrics)
     return canvas
 
 
@@ -75,13 +73,14 @@ def _draw_on_image(
     picture: Image,
     scale: float,
     results: FrameResults,
-    boxes: BoxDrawing | None,
     metrics: Metrics,
 ) -> None:
     """Draw what belongs to places of the image, from the ground up."""
     segmentation = _find(results, SegmentationResult)
     if segmentation is not None and segmentation.labels.size:
         blend_mask(picture, segmentation.labels, segmentation.palette, segmentation.confidence)
+    detection = _find(results, DetectionResult)
+    boxes = None if detection is None else drawing_of(detection)
     if boxes is not None:
         outline_boxes(picture, scale, boxes, metrics.small)
     taken: list[Rect] = []
@@ -92,6 +91,13 @@ def _draw_on_image(
         taken = draw_tiles(picture, scale, tiles, metrics.small)
     if boxes is not None:
         label_boxes(picture, scale, boxes, metrics.small, taken)
+
+
+def drawing_of(result: DetectionResult) -> BoxDrawing:
+    """Draw objects in the colour of their class, with class and score."""
+    names = [result.classes[index] for index in result.class_ids]
+    labels = [f'{name} {score:.0%}' for name, score in zip(names, result.scores, strict=True)]
+    return BoxDrawing(result.boxes, labels, result.palette[result.class_ids])
 
 
 def _find(results: FrameResults, kind: type[R]) -> R | None:

@@ -23,7 +23,7 @@ from rs_onboard.perception.lettering import (
     rounded,
     text_width,
 )
-from rs_onboard.perception.results import SceneResult, SegmentationResult
+from rs_onboard.perception.results import DetectionResult, SceneResult, SegmentationResult
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -102,12 +102,13 @@ def draw_panel(results: FrameResults, metrics: Metrics, age_ms: float | None) ->
     """
     found = list(results.results.values())
     scene = next((item for item in found if isinstance(item, SceneResult)), None)
-    segmentation = next((item for item in found if isinstance(item, SegmentationResult)), None)
     margin = metrics.margin
     top = margin // 2 + metrics.title.line_height + margin // 2
-    legend = [] if segmentation is None else list(_legend(segmentation, metrics, top))
-    if legend:
-        top = legend[-1].top + metrics.text.line_height + margin // 2
+    legend: list[Swatch] = []
+    for item in found:
+        if isinstance(item, DetectionResult | SegmentationResult):
+            legend += _legend(item, metrics, top)
+            top = legend[-1].top + metrics.text.line_height + margin // 2
     row = metrics.small.line_height + margin // 4
     panel = np.full(
         (top + margin // 2 + row * len(found) + margin // 2, metrics.width, 3), 0, np.uint8
@@ -165,17 +166,30 @@ def format_stamp(stamp_ns: int) -> str:
     return f'{day:%Y-%m-%d %H:%M:%S}.{rest // 1_000_000:03d} UTC'
 
 
-def _legend(result: SegmentationResult, metrics: Metrics, top: int) -> Iterator[Swatch]:
-    """Lay out the classes in id order, in columns that do not move with the shares."""
-    shares = result.label_shares()[: len(result.classes)]
+def _legend(
+    result: DetectionResult | SegmentationResult, metrics: Metrics, top: int
+) -> Iterator[Swatch]:
+    """Lay out the classes in id order, in columns that do not move with what was found."""
     left, gap = metrics.margin, round(1.4 * metrics.margin)
-    for name, colour, share in zip(result.classes, result.palette.tolist(), shares, strict=True):
-        width = text_width(f'{name} 100%', metrics.text) + metrics.text.px + gap
+    values, widest = _amounts(result)
+    for name, colour, value in zip(result.classes, result.palette.tolist(), values, strict=True):
+        width = text_width(f'{name} {widest}', metrics.text) + metrics.text.px + gap
         if left + width > metrics.width - metrics.margin and left > metrics.margin:
             left, top = metrics.margin, top + metrics.text.line_height
-        text = f'{name} {share:.0%}' if result.labels.size else name
+        text = f'{name} {value}'.rstrip()
         yield Swatch(left, top, (colour[0], colour[1], colour[2]), text)
         left += width
+
+
+def _amounts(result: DetectionResult | SegmentationResult) -> tuple[list[str], str]:
+    """Say how much of each class there is, empty without a result, and the widest it may get."""
+    count = len(result.classes)
+    if isinstance(result, DetectionResult):
+        numbers = np.bincount(result.class_ids, minlength=count)
+        known = result.report.status in {'ok', 'degraded'}
+        return [str(number) if known else '' for number in numbers.tolist()], '999'
+    shares = result.label_shares()[:count]
+    return [f'{share:.0%}' if result.labels.size else '' for share in shares], '100%'
 
 
 def _draw_swatch(panel: Image, metrics: Metrics, swatch: Swatch) -> None:

@@ -11,7 +11,6 @@ import cv2
 import numpy as np
 import pytest
 
-from rs_onboard.perception.draw import BoxDrawing
 from rs_onboard.perception.frame import FrameHeader
 from rs_onboard.perception.lettering import Style
 from rs_onboard.perception.overlay import render_overlay
@@ -22,6 +21,7 @@ from rs_onboard.perception.panel import (
     format_stamp,
 )
 from rs_onboard.perception.results import (
+    DetectionResult,
     FrameResults,
     ModelIdentity,
     SceneResult,
@@ -136,12 +136,39 @@ def test_a_status_that_is_not_ok_shows_in_its_colour(status, aerial):
     assert count(picture, STATUS_COLOURS[status]) > 300
 
 
-def test_boxes_are_drawn_on_top_of_the_mask(aerial):
-    boxes = np.array([[160, 90, 120, 60, 0.3]], np.float32)
-    drawing = BoxDrawing(boxes, ['ship 98%'], np.array([[1, 254, 3]], np.uint8))
-    found = results(segmentation=segmentation(LABELS))
-    assert count(render_overlay(found, aerial, boxes=drawing), (1, 254, 3)) > 100
-    assert count(render_overlay(found, aerial), (1, 254, 3)) == 0
+def detection(boxes, class_ids, report=REPORT):
+    return DetectionResult(
+        HEADER,
+        replace(report, task='detection'),
+        ('ship', 'plane'),
+        np.array([[1, 254, 3], [250, 2, 251]], np.uint8),
+        np.array(boxes, np.float32).reshape(-1, 5),
+        np.full(len(boxes), 0.98, np.float32),
+        np.array(class_ids, np.uint8),
+        {},
+    )
+
+
+def test_objects_are_drawn_on_top_of_the_mask_in_the_colour_of_their_class(aerial):
+    ground = segmentation(LABELS)
+    found = results(segmentation=ground, detection=detection([[160, 90, 120, 60, 0.3]], [0]))
+    nothing = results(segmentation=ground, detection=detection([], []))
+    with_one, without = (render_overlay(item, aerial) for item in (found, nothing))
+    assert with_one.shape == without.shape
+    # The legend shows the colour too.
+    assert count(with_one, (1, 254, 3)) > count(without, (1, 254, 3)) + 100
+    assert count(with_one, (250, 2, 251)) == count(without, (250, 2, 251)) > 0
+
+
+def test_the_legend_counts_objects_and_is_silent_without_a_result(aerial):
+    boxes = [[40 * n, 90, 20, 10, 0.3] for n in range(1, 4)]
+    failed = replace(REPORT, status='failed', reason='why')
+    two, three, none = (
+        render_overlay(results(detection=detection(boxes, ids, report)), aerial)
+        for ids, report in (([0, 1, 1], REPORT), ([1, 1, 1], REPORT), ([1, 1, 1], failed))
+    )
+    assert two.shape == three.shape == none.shape
+    assert not np.array_equal(two[360:], three[360:])
 
 
 def test_a_single_tile_needs_no_grid(aerial):
