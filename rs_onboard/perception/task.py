@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from rs_onboard.inference.card import ModelCard
     from rs_onboard.inference.model import Model
     from rs_onboard.perception.frame import FrameHeader
-    from rs_onboard.perception.results import Status, TaskResult
+    from rs_onboard.perception.results import Status
     from rs_onboard.perception.tiler import TileSet
 
-R_co = TypeVar('R_co', bound='TaskResult', covariant=True)
+R_co = TypeVar('R_co', covariant=True)
 
 
 def plan_for(card: ModelCard, *, overlap: int = 0) -> TilePlan:
@@ -61,14 +61,19 @@ class StageClock:
         self._last = now
 
 
-class Task(ABC, Generic[R_co]):
-    """One perception task on one model.
+class ModelTask(ABC, Generic[R_co]):
+    """One perception task on one model, whatever it takes.
 
     Args:
         model: The verified model.
         batch: Tiles per inference. One is best on a CPU, where batches bring no speed.
         overlap: Least overlap of neighbouring tiles [px].
+
+    Attributes:
+        inputs: Names of the tile stacks that the graph takes.
     """
+
+    inputs: tuple[str, ...] = ('tiles',)
 
     def __init__(self, model: Model, *, batch: int = 1, overlap: int = 0) -> None:
         self.model = model
@@ -82,28 +87,15 @@ class Task(ABC, Generic[R_co]):
             trained=model.card.trained,
         )
         self._batch = batch
-        self._buffer = np.empty((batch, 0, 0, 3), np.uint8)
-
-    def run(self, tiles: TileSet) -> R_co:
-        """Infer the tiles of a frame; a failure becomes a result with status `failed`."""
-        clock = StageClock()
-        try:
-            return self._infer(tiles, clock)
-        except (ModelError, TaskError) as exc:
-            return self.without_result(tiles.header, 'failed', str(exc))
 
     def warm_up(self) -> None:
-        """Run the model once on an empty tile: allocations and kernel choices are then made.
+        """Run the model once on empty tiles: allocations and kernel choices are then made.
 
         Raises:
             ModelError: The model does not run.
         """
         tiles = np.zeros((self._batch, self.plan.height, self.plan.width, 3), np.uint8)
-        self.model.runtime.run({'tiles': tiles})
-
-    @abstractmethod
-    def _infer(self, tiles: TileSet, clock: StageClock) -> R_co:
-        """Infer the tiles of a frame."""
+        self.model.runtime.run(dict.fromkeys(self.inputs, tiles))
 
     @abstractmethod
     def _empty(self, header: FrameHeader, report: TaskReport) -> R_co:
@@ -113,28 +105,26 @@ class Task(ABC, Generic[R_co]):
         """Build the result of a frame that was skipped or failed."""
         return self._empty(header, TaskReport(self.name, status, reason, self.identity))
 
-    def _outputs(
-        self, tiles: TileSet, clock: StageClock
-    ) -> Iterator[tuple[int, dict[str, NDArray[np.generic]]]]:
-        """Yield (index of the first tile, outputs) of every batch of tiles."""
-        shape = (self._batch, tiles.grid.tile_height, tiles.grid.tile_width, 3)
-        if self._buffer.shape != shape:
-            self._buffer = np.empty(shape, np.uint8)
-        for first, batch in tiles.batches(self._buffer):
-            clock.lap('cut')
-            outputs = self.model.runtime.run({'tiles': batch})
-            clock.lap('infer')
-            yield first, outputs
+    def _report(
+        self, tiles: TileSet, clock: StageClock, *, count: int | None = None, reason: str = ''
+    ) -> TaskReport:
+        """Report a finished frame.
 
-    def _report(self, tiles: TileSet, clock: StageClock) -> TaskReport:
-        """Report a finished frame."""
+        Args:
+            tiles: Its tiles.
+            clock: What was spent on it.
+            count: Tiles inferred; None for all.
+            reason: Why to doubt the result, besides its scale.
+        """
         grid, scale = tiles.grid, tiles.scale
+        inferred = len(grid) if count is None else count
+        doubts = '; '.join(filter(None, (scale.reason, reason)))
         return TaskReport(
             task=self.name,
-            status='degraded' if scale.reason else 'ok',
-            reason=scale.reason,
+            status='degraded' if doubts else 'ok',
+            reason=doubts,
             model=self.identity,
-            tiles=TileUse(len(grid), grid.tile_height, grid.tile_width, scale.scale, scale.gsd_m),
+            tiles=TileUse(inferred, grid.tile_height, grid.tile_width, scale.scale, scale.gsd_m),
             latency_ms=dict(clock.spent_ms),
         )
 
@@ -153,3 +143,36 @@ class Task(ABC, Generic[R_co]):
                 'The graph is wrong at this tile size: export the model again.'
             )
         return found
+
+
+class Task(ModelTask[R_co]):
+    """One perception task on the tiles of one frame."""
+
+    def __init__(self, model: Model, *, batch: int = 1, overlap: int = 0) -> None:
+        super().__init__(model, batch=batch, overlap=overlap)
+        self._buffer = np.empty((batch, 0, 0, 3), np.uint8)
+
+    def run(self, tiles: TileSet) -> R_co:
+        """Infer the tiles of a frame; a failure becomes a result with status `failed`."""
+        clock = StageClock()
+        try:
+            return self._infer(tiles, clock)
+        except (ModelError, TaskError) as exc:
+            return self.without_result(tiles.header, 'failed', str(exc))
+
+    @abstractmethod
+    def _infer(self, tiles: TileSet, clock: StageClock) -> R_co:
+        """Infer the tiles of a frame."""
+
+    def _outputs(
+        self, tiles: TileSet, clock: StageClock
+    ) -> Iterator[tuple[int, dict[str, NDArray[np.generic]]]]:
+        """Yield (index of the first tile, outputs) of every batch of tiles."""
+        shape = (self._batch, tiles.grid.tile_height, tiles.grid.tile_width, 3)
+        if self._buffer.shape != shape:
+            self._buffer = np.empty(shape, np.uint8)
+        for first, batch in tiles.batches(self._buffer):
+            clock.lap('cut')
+            outputs = self.model.runtime.run({'tiles': batch})
+            clock.lap('infer')
+            yield first, outputs

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Protocol
 import cv2
 import numpy as np
 
-from rs_onboard.geo.gsd import ground_scale
+from rs_onboard.geo.gsd import GroundScale, ground_scale
 from rs_onboard.perception.tiles import TileGrid, TilePlan, make_grid
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -86,21 +86,20 @@ class CutTiles:
         """See `TileSet.batches`; one tile as large as the frame is handed over uncopied."""
         start = time.perf_counter_ns()
         image = self._padded()
-        h, w = self.grid.tile_height, self.grid.tile_width
         if len(self.grid) == 1 and image.flags.c_contiguous:
             self.cut_ms += (time.perf_counter_ns() - start) / 1e6
             yield 0, image[np.newaxis]
             return
         for first in range(0, len(self.grid), len(buffer)):
             count = min(len(buffer), len(self.grid) - first)
-            for slot in range(count):
-                y, x = self.grid.origin(first + slot)
-                # Takes two thirds of the time of a numpy assignment.
-                tile = image[y : y + h, x : x + w]
-                cv2.copyTo(tile, None, buffer[slot])  # type: ignore[call-overload]
+            self._copy(image, range(first, first + count), buffer)
             self.cut_ms += (time.perf_counter_ns() - start) / 1e6
             yield first, buffer[:count]
             start = time.perf_counter_ns()
+
+    def copy(self, indices: Sequence[int], buffer: NDArray[np.uint8]) -> None:
+        """Copy some tiles into the first slots of a buffer (N, h, w, 3) uint8."""
+        self._copy(self._padded(), indices, buffer)
 
     def stack(self) -> NDArray[np.uint8]:
         """Return all tiles as one (N, h, w, 3) uint8 array, for a topic."""
@@ -110,6 +109,15 @@ class CutTiles:
         for _, tiles in self.batches(buffer):
             return tiles
         raise AssertionError  # a grid has at least one tile
+
+    def _copy(
+        self, image: NDArray[np.uint8], indices: Sequence[int], buffer: NDArray[np.uint8]
+    ) -> None:
+        h, w = self.grid.tile_height, self.grid.tile_width
+        for slot, index in enumerate(indices):
+            y, x = self.grid.origin(index)
+            # Takes two thirds of the time of a numpy assignment.
+            cv2.copyTo(image[y : y + h, x : x + w], None, buffer[slot])  # type: ignore[call-overload]
 
     def _padded(self) -> NDArray[np.uint8]:
         image = self._cache.get(self._frame, self.grid.height, self.grid.width)
@@ -183,16 +191,31 @@ class Tiler:
         return tiles
 
 
+def cut_pair(
+    frames: tuple[Frame, Frame], plan: TilePlan, ground: GroundScale
+) -> tuple[CutTiles, CutTiles]:
+    """Lay out the same tiles on two frames of one size that show the same ground."""
+    scale = scale_to(plan, ground)
+    header = frames[0].header
+    grid = make_grid(plan, header.height, header.width, scale=scale.scale)
+    first, second = (CutTiles(frame, grid, scale, _ScaledFrames()) for frame in frames)
+    return first, second
+
+
 def tile_scale(plan: TilePlan, frame: Frame) -> TileScale:
     """Choose the scale at which a frame is cut for a plan."""
     ground = ground_scale(frame.camera, frame.pose)
+    if ground.gsd_m is None and frame.pose is None and frame.pose_reason:
+        ground = GroundScale(None, f'{ground.reason} ({frame.pose_reason})')
+    return scale_to(plan, ground)
+
+
+def scale_to(plan: TilePlan, ground: GroundScale) -> TileScale:
+    """Choose the scale at which an image of known or unknown scale is cut for a plan."""
     if plan.gsd_m is None:
         return TileScale(1.0, ground.gsd_m, '')
     if ground.gsd_m is None:
-        reason = ground.reason
-        if frame.pose is None and frame.pose_reason:
-            reason = f'{reason} ({frame.pose_reason})'
-        return TileScale(1.0, None, f'image scale used, {reason}')
+        return TileScale(1.0, None, f'image scale used, {ground.reason}')
     wanted = ground.gsd_m / plan.gsd_m
     if abs(wanted - 1.0) <= SCALE_TOLERANCE:
         return TileScale(1.0, ground.gsd_m, '')

@@ -230,7 +230,7 @@ if __name__ == '__main__':
         'change',
         change_graph(),
         gsd_m=0.5,
-        side=64,
+        side=128,
         classes=('unchanged', 'changed'),
         inputs=('before', 'after'),
     )
