@@ -17,6 +17,7 @@ try:
         lsnet,
         lwganet,
         oriented_rcnn,
+        plain,
         segghostnet,
         unetformer,
     )
@@ -38,6 +39,7 @@ NETWORKS: Mapping[str, NetworkEntry] = {
     **lsnet.NETWORKS,
     **lwganet.NETWORKS,
     **oriented_rcnn.NETWORKS,
+    **plain.NETWORKS,
     **segghostnet.NETWORKS,
     **unetformer.NETWORKS,
 }
