@@ -1,0 +1,164 @@
+# Copyright 2026 The rs_onboard authors
+# SPDX-License-Identifier: Apache-2.0
+"""Timings with what it takes to read them: as JSON, for the terminal, for a README."""
+
+from __future__ import annotations
+
+import json
+import platform
+from dataclasses import asdict, dataclass
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+import onnxruntime as ort
+
+from rs_onboard import __version__
+from rs_onboard.inference.machine import describe_machine
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from rs_onboard.inference.bench import Timing
+
+BEGIN, END = '<!-- models bench -->', '<!-- /models bench -->'
+COLUMNS = (
+    'model or network',
+    'variant',
+    'provider',
+    'threads',
+    'tiles',
+    'p50 [ms]',
+    'p95',
+    'p99',
+    'GMAC',
+    'GMAC/s',
+    'of plain',
+)
+
+
+@dataclass(frozen=True)
+class Report:
+    """A measurement with what it takes to read it.
+
+    Attributes:
+        made: Time of it, ISO 8601, UTC.
+        machine: See `describe_machine`; taken before the first call.
+        versions: Versions of what decides on the timings.
+        rows: The timings.
+    """
+
+    made: str
+    machine: Mapping[str, str | int | float]
+    versions: Mapping[str, str]
+    rows: tuple[Timing, ...]
+
+
+def make_report(
+    rows: Sequence[Timing],
+    machine: Mapping[str, str | int | float] | None = None,
+    **versions: str,
+) -> Report:
+    """Gather timings.
+
+    Args:
+        rows: The timings.
+        machine: The machine as it was before them; default: as it is now.
+        **versions: Further versions, by name.
+    """
+    return Report(
+        made=datetime.now(timezone.utc).isoformat(timespec='seconds'),
+        machine=machine or describe_machine(),
+        versions={
+            'rs_onboard': __version__,
+            'python': platform.python_version(),
+            'onnxruntime': ort.__version__,
+            'numpy': np.__version__,
+            'opencv': cv2.__version__,
+            **versions,
+        },
+        rows=tuple(rows),
+    )
+
+
+def to_json(report: Report) -> str:
+    """Write a report with all its figures."""
+    rows = [
+        {**asdict(row), 'gmac_per_s': row.gmac_per_s and round(row.gmac_per_s, 3)}
+        for row in report.rows
+    ]
+    return json.dumps({**asdict(report), 'rows': rows}, indent=1) + '\n'
+
+
+def cells(row: Timing) -> tuple[str, ...]:
+    """Format a row of the table."""
+    speed = row.gmac_per_s
+    times = (
+        f'{value:.3g}' if value < 100 else f'{value:.0f}'
+        for value in (row.p50_ms, row.p95_ms, row.p99_ms)
+    )
+    return (
+        row.name,
+        row.variant,
+        row.provider,
+        str(row.threads),
+        f'{row.batch} x {row.height} x {row.width}',
+        *times,
+        '-' if row.macs is None else f'{row.macs / 1e9:.3g}',
+        '-' if speed is None else f'{speed:.3g}',
+        '-' if row.of_plain is None else f'{row.of_plain:.2f}',
+    )
+
+
+def to_text(rows: Sequence[Timing]) -> str:
+    """Lay out a table for the terminal."""
+    table = [COLUMNS, *(cells(row) for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    lines = (
+        '  '.join(
+            cell.ljust(width) if index < 3 else cell.rjust(width)
+            for index, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in table
+    )
+    return '\n'.join(lines) + '\n'
+
+
+def to_markdown(report: Report) -> str:
+    """Write the table for a README, with what it takes to read it."""
+    rows = [cells(row) for row in report.rows]
+    lines = [
+        f'| {" | ".join(COLUMNS)} |',
+        f'|{"---|" * 3}{"--:|" * (len(COLUMNS) - 3)}',
+        *(f'| {" | ".join(row)} |' for row in rows),
+    ]
+    machine, runs = report.machine, sorted({row.runs for row in report.rows})
+    lines += [
+        '',
+        f'{machine["name"]}, {machine["cores"]} cores'
+        + (f', load {machine["load"]} before' if 'load' in machine else '')
+        + f'; ONNX Runtime {report.versions["onnxruntime"]}, Python {report.versions["python"]}; '
+        f'{report.made[:10]}. Of {" or ".join(map(str, runs))} interleaved calls each, after '
+        'warm-up. GMAC: multiply-accumulates of a call in 1e9. Of plain: median of the time by '
+        'that of a plain export of the same network, called in the same round.',
+    ]
+    return '\n'.join(lines) + '\n'
+
+
+def write_between_markers(path: Path, content: str) -> None:
+    """Put content between the two marker lines of a file.
+
+    Raises:
+        ValueError: The file has no such lines.
+    """
+    text = path.read_text(encoding='utf-8')
+    before, begin, rest = text.partition(f'{BEGIN}\n')
+    _, end, after = rest.partition(f'{END}\n')
+    if not begin or not end:
+        raise ValueError(
+            f'{path}: found no lines {BEGIN} and, after it, {END}. Add them where the table shall '
+            'stand.'
+        )
+    path.write_text(f'{before}{begin}{content}{end}{after}', encoding='utf-8')
