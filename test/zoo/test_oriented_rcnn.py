@@ -317,9 +317,9 @@ def test_the_detector_exports_to_standard_operators_at_any_size_and_batch(networ
     model = to_onnx(graph, bands=3, size=(64, 96))
     rng = np.random.default_rng(7)
     shapes = [(1, 64, 96, 3), (2, 96, 64, 3), (3, 64, 64, 3)]
-    batches = [rng.integers(0, 256, shape, dtype=np.uint8) for shape in shapes]
+    batches = [{'tiles': rng.integers(0, 256, shape, dtype=np.uint8)} for shape in shapes]
     compare_with_torch(graph, model, batches)
-    found = session(model).run(None, {'tiles': batches[2]})
+    found = session(model).run(None, batches[2])
     assert [array.dtype for array in found] == [np.float32, np.float32, np.int64, np.int64]
     assert set(found[3].tolist()) == {0, 1, 2}
     operators = {node.op_type for node in model.graph.node}
