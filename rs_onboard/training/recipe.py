@@ -21,11 +21,27 @@ BASES: tuple[WindowBase, ...] = ('image', 'tile')
 
 
 @dataclass(frozen=True)
+class SetRecipe:
+    """One of several sets that are trained on together (scene).
+
+    Attributes:
+        path: Folder of the set, below the data folder of the command line.
+        side: Side to which its images are resized on loading; 0 keeps their size.
+    """
+
+    path: str
+    side: int
+
+
+@dataclass(frozen=True)
 class DataRecipe:
     """Which images are trained on.
 
     Attributes:
-        path: Folder of the set, below the data folder of the command line.
+        path: Folder of the set, below the data folder of the command line; empty where there are
+            several.
+        sets: Several sets of class folders under one list of classes.
+        labels: Label map that names the classes of those sets, by name or path.
         train: Name of the split that is trained on.
         val: Name of the split that selects the weights; empty to take `holdout` of the train split.
         test: Name of the split that is measured at the end and never looked at before.
@@ -35,6 +51,8 @@ class DataRecipe:
     """
 
     path: str
+    sets: tuple[SetRecipe, ...]
+    labels: str
     train: str
     val: str
     test: str
@@ -224,9 +242,20 @@ def _texts(fields: Fields, name: str) -> tuple[str, ...]:
     return tuple(items)
 
 
+def _sets(data: Fields) -> tuple[SetRecipe, ...]:
+    sets: list[SetRecipe] = []
+    for index, item in enumerate(data.items('sets')):
+        fields = data.nested(f'sets[{index}]', item)
+        sets.append(SetRecipe(fields.take('path', str), fields.whole('side', 0, 8192, 0)))
+        fields.done()
+    return tuple(sets)
+
+
 def _data(fields: Fields) -> DataRecipe:
     data = DataRecipe(
-        path=fields.take('path', str),
+        path=fields.take('path', str, ''),
+        sets=_sets(fields),
+        labels=fields.take('labels', str, ''),
         train=fields.take('train', str, 'train'),
         val=fields.take('val', str, ''),
         test=fields.take('test', str, 'test'),
@@ -236,6 +265,10 @@ def _data(fields: Fields) -> DataRecipe:
     )
     if bool(data.val) == bool(data.holdout):
         raise fields.fail('val', data.val, 'either a split name, or patterns in `holdout`')
+    if bool(data.path) == bool(data.sets):
+        raise fields.fail('path', data.path, 'either the folder of a set, or several in `sets`')
+    if bool(data.sets) != bool(data.labels):
+        raise fields.fail('labels', data.labels, 'a label map where there are `sets`, else none')
     fields.done()
     return data
 

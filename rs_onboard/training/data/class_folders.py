@@ -7,14 +7,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import cv2
+import numpy as np
+
+from rs_onboard.training.data.label_map import find_label_map, load_label_map
 from rs_onboard.training.data.sample import DataSet, Sample, overlaps, read_image, read_split
 from rs_onboard.training.errors import DataError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from rs_onboard.training.data.sample import Image
+    from rs_onboard.training.recipe import DataRecipe
 
 
 def load_class_folders(folder: Path, splits: Sequence[str]) -> DataSet:
@@ -52,3 +60,38 @@ def load_class_folders(folder: Path, splits: Sequence[str]) -> DataSet:
     if problems:
         raise DataError(str(folder), problems)
     return DataSet(folder, classes, loaded)
+
+
+def load_union(root: Path, recipe: DataRecipe, splits: Sequence[str]) -> DataSet:
+    """Load several sets of class folders under the classes of a label map.
+
+    Raises:
+        RecipeError: The label map is missing or wrong.
+        DataError: Something is wrong with a set, or its classes are not those of the map.
+    """
+    labels = load_label_map(find_label_map(recipe.labels))
+    loaded: dict[str, tuple[Sample, ...]] = dict.fromkeys(splits, ())
+    for one in recipe.sets:
+        data = load_class_folders(root / one.path, splits)
+        origin = Path(one.path).name
+        ids = labels.ids(origin, data.classes)
+        for split in splits:
+            loaded[split] += tuple(
+                replace(
+                    sample,
+                    name=f'{origin}/{sample.name}',
+                    image=_resized(sample.image, one.side),
+                    label=ids[sample.label],
+                    origin=origin,
+                )
+                for sample in data.splits[split]
+            )
+    return DataSet(root, labels.classes, loaded)
+
+
+def _resized(image: Image, side: int) -> Image:
+    """Resize an image to a square of `side`; 0 keeps its size."""
+    if not side or image.shape[:2] == (side, side):
+        return image
+    method = cv2.INTER_AREA if min(image.shape[:2]) > side else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(image, (side, side), interpolation=method), np.uint8)

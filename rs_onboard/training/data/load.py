@@ -7,7 +7,7 @@ from __future__ import annotations
 from fnmatch import fnmatch
 from typing import TYPE_CHECKING
 
-from rs_onboard.training.data.class_folders import load_class_folders
+from rs_onboard.training.data.class_folders import load_class_folders, load_union
 from rs_onboard.training.data.index_masks import load_index_masks
 from rs_onboard.training.data.sample import DataSet
 from rs_onboard.training.errors import DataError
@@ -27,7 +27,9 @@ def load_for(recipe: Recipe, root: Path, splits: Sequence[str] | None = None) ->
     """
     folder = root / recipe.data.path
     wanted = splits or [s for s in (recipe.data.train, recipe.data.val) if s]
-    if recipe.task == 'scene':
+    if recipe.data.sets:
+        data = load_union(root, recipe.data, wanted)
+    elif recipe.task == 'scene':
         data = load_class_folders(folder, wanted)
     else:
         data = load_index_masks(folder, wanted, recipe.data.ignored_classes)

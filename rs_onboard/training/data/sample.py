@@ -29,11 +29,12 @@ class Sample:
     """One labelled image, or pair of images.
 
     Attributes:
-        name: Its line in the split file.
+        name: Its line in the split file; below the name of its set where there are several.
         image: (H, W, 3) uint8 RGB; of a pair the later one.
         label: Class id (scene).
         mask: (H, W) uint8 class ids, 255 ignored (segmentation, change); None for scenes.
         before: (H, W, 3) uint8 RGB, the earlier image of a pair (change).
+        origin: Name of its set where there are several.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Sample:
     label: int = -1
     mask: Image | None = None
     before: Image | None = None
+    origin: str = ''
 
 
 @dataclass(frozen=True)

@@ -61,15 +61,22 @@ class SceneTask:
         return losses.soft_cross_entropy(network(images), target)
 
     def validate(self, network: nn.Module, samples: Sequence[Sample]) -> Scores:
-        """Classify whole images, resized to the validation size."""
-        confusion = Confusion.empty(self.classes)
+        """Classify whole images, resized to the validation size; the sets count equally."""
+        confusions: dict[str, Confusion] = {}
         size = self.recipe.validation_size
         for sample in samples:
             image = cv2.resize(sample.image, (size, size)) if size else sample.image
             with torch.no_grad():
-                found = network(to_input([np.asarray(image, np.uint8)])).argmax(dim=1).numpy()
-            confusion += Confusion.count([sample.label], found, self.classes)
-        return Scores(confusion.accuracy, {'accuracy': confusion.accuracy})
+                found = network(to_input([np.asarray(image, np.uint8)])).argmax(dim=1).cpu().numpy()
+            before = confusions.get(sample.origin, Confusion.empty(self.classes))
+            confusions[sample.origin] = before + Confusion.count(
+                [sample.label], found, self.classes
+            )
+        figures = {
+            f'accuracy_{origin}' if origin else 'accuracy': confusion.accuracy
+            for origin, confusion in confusions.items()
+        }
+        return Scores(float(np.mean(list(figures.values()))), figures)
 
 
 def paste(images: Tensor, order: Tensor, rng: np.random.Generator) -> float:
