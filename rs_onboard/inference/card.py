@@ -39,10 +39,12 @@ class ClassInfo:
     Attributes:
         name: Name shown to users and published as `class_id`.
         color: Red, green, blue for drawing, 0 to 255.
+        aliases: Other names that data sets give it.
     """
 
     name: str
     color: tuple[int, int, int]
+    aliases: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,21 @@ class Weights:
 
 
 @dataclass(frozen=True)
+class Baseline:
+    """A plain network of equal cost, trained and measured the same way.
+
+    Attributes:
+        name: Its name.
+        training: How it was trained.
+        quality: Its figures, by metric name.
+    """
+
+    name: str
+    training: str
+    quality: Mapping[str, float]
+
+
+@dataclass(frozen=True)
 class Latency:
     """One timing: median of one call [ms] with `threads` threads on `machine`."""
 
@@ -156,6 +173,7 @@ class ModelCard:
         variants: Its files by variant name.
         evaluation: How the figures were measured.
         limits: Known failures.
+        baseline: What it is measured against, None where nothing is.
     """
 
     folder: Path
@@ -171,6 +189,7 @@ class ModelCard:
     variants: Mapping[VariantName, Variant]
     evaluation: str
     limits: tuple[str, ...]
+    baseline: Baseline | None = None
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -210,9 +229,24 @@ def load_card(folder: Path) -> ModelCard:
         variants=_variants(top.fields('variants')),
         evaluation=top.take('evaluation', str),
         limits=top.texts('limits'),
+        baseline=read_baseline(top),
     )
     top.done()
     return card
+
+
+def read_baseline(top: Fields) -> Baseline | None:
+    """Take the field `baseline`, which is optional."""
+    fields = top.fields('baseline', optional=True)
+    if not fields:
+        return None
+    baseline = Baseline(
+        name=fields.take('name', str),
+        training=fields.take('training', str),
+        quality=fields.numbers('quality'),
+    )
+    fields.done()
+    return baseline
 
 
 def _name(top: Fields) -> str:
@@ -259,10 +293,13 @@ def _classes(top: Fields) -> tuple[ClassInfo, ...]:
         color = fields.items('color')
         if len(color) != 3 or not all(type(c) is int and 0 <= c <= 255 for c in color):
             raise fields.fail('color', color, 'three whole numbers from 0 to 255')
+        aliases = fields.texts('aliases')
         fields.done()
-        if any(name == known.name for known in classes):
-            raise fields.fail('name', name, 'each class name once')
-        classes.append(ClassInfo(name, (color[0], color[1], color[2])))
+        taken = {word for known in classes for word in (known.name, *known.aliases)}
+        for word in (name, *aliases):
+            if word in taken:
+                raise fields.fail('name', word, 'each class name and alias once')
+        classes.append(ClassInfo(name, (color[0], color[1], color[2]), aliases))
     if len(classes) > MAX_CLASSES:
         raise top.fail('classes', len(classes), f'at most {MAX_CLASSES} classes')
     return tuple(classes)

@@ -109,6 +109,9 @@ class Fields:
         self._data: dict[str, Any] = dict(data)
         self._known: list[str] = []
 
+    def __bool__(self) -> bool:
+        return bool(self._data)
+
     def path(self, name: str) -> str:
         """Full name of a field for messages."""
         return f'{self._where}: {self._prefix}{name}'

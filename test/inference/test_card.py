@@ -32,7 +32,7 @@ FULL = {
     },
     'gsd': {'trained_m': 0.3, 'low_m': 0.2, 'high_m': 0.5},
     'classes': [
-        {'name': 'field', 'color': [0, 255, 0]},
+        {'name': 'field', 'color': [0, 255, 0], 'aliases': ['crop', 'meadow']},
         {'name': 'road', 'color': [90, 90, 90]},
     ],
     'weights': {
@@ -65,6 +65,7 @@ FULL = {
     },
     'evaluation': 'On held-out tiles.',
     'limits': ['No snow.'],
+    'baseline': {'name': 'unet', 'training': 'The same.', 'quality': {'miou': 0.6}},
 }
 
 OPTIONAL = {
@@ -79,6 +80,9 @@ OPTIONAL = {
     ('variants', 'fp32', 'latency'),
     ('variants', 'fp32', 'note'),
     ('limits',),
+    ('classes', 0, 'aliases'),
+    ('baseline',),
+    ('baseline', 'quality', 'miou'),
 }
 
 
@@ -144,14 +148,19 @@ def test_a_full_card_is_read(tmp_path):
     assert (variant.sha256, variant.size, variant.quality) == (SHA, 1000, {'miou': 0.7})
     assert variant.latencies[0].p50_ms == 12.5
     assert card.limits == ('No snow.',)
+    assert card.classes[0].aliases == ('crop', 'meadow')
+    assert (card.baseline.name, card.baseline.training) == ('unet', 'The same.')
+    assert card.baseline.quality == {'miou': 0.6}
 
 
 def test_optional_fields_may_be_left_out(tmp_path):
-    paths = sorted(OPTIONAL - {('variants', 'fp32', 'quality', 'miou')}, key=str)
+    nested = {('variants', 'fp32', 'quality', 'miou'), ('baseline', 'quality', 'miou')}
+    paths = sorted(OPTIONAL - nested, key=str)
     loaded = load(tmp_path, without(*paths))
     assert (loaded.input.multiple, loaded.input.minimum) == (1, 1)
     assert (loaded.gsd.low_m, loaded.gsd.high_m) == (0.3, 0.3)
-    assert loaded.limits == loaded.variants['fp32'].latencies == ()
+    assert loaded.limits == loaded.variants['fp32'].latencies == loaded.classes[0].aliases == ()
+    assert loaded.baseline is None
 
 
 @pytest.mark.parametrize('path', REQUIRED, ids=shown)
@@ -174,6 +183,7 @@ def test_every_field_of_a_wrong_type_is_refused_by_name(tmp_path, path):
         ('input', 'colour'),
         ('gsd', 'colour'),
         ('classes', 0, 'colour'),
+        ('baseline', 'colour'),
         ('weights', 'colour'),
         ('weights', 'data', 0, 'colour'),
         ('variants', 'fp32', 'colour'),
@@ -206,7 +216,9 @@ def test_unknown_fields_are_refused_everywhere(tmp_path, path):
         (('gsd', 'low_m'), 0.4, 'gsd.low_m: found 0.4; expected a number from 0.0001 to 0.3'),
         (('gsd', 'high_m'), 0.1, 'gsd.high_m: found 0.1'),
         (('classes',), [], 'classes: found .* at least 1 entries'),
-        (('classes', 1, 'name'), 'field', r"classes\[1\].name: found 'field'; .*name once"),
+        (('classes', 1, 'name'), 'field', r"classes\[1\].name: found 'field'; .*alias once"),
+        (('classes', 1, 'name'), 'crop', r"classes\[1\].name: found 'crop'; .*alias once"),
+        (('classes', 0, 'aliases'), ['road'], r"classes\[1\].name: found 'road'"),
         (('classes', 0, 'color'), [0, 0], r'classes\[0\].color: found \[0, 0\]; expected three'),
         (('classes', 0, 'color'), [0, 0, 256], 'three whole numbers from 0 to 255'),
         (('classes', 0, 'color'), [0, 0, 1.5], 'three whole numbers'),
