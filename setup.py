@@ -18,6 +18,7 @@ EXECUTABLES = {
     'camera': 'rs_onboard.nodes.camera',
     'tiler': 'rs_onboard.nodes.tiler',
     'scene': 'rs_onboard.nodes.scene',
+    'detection': 'rs_onboard.nodes.detection',
     'segmentation': 'rs_onboard.nodes.segmentation',
     'publisher': 'rs_onboard.nodes.publisher',
 }

@@ -11,6 +11,8 @@ OVERLAY = 'overlay/compressed'
 GEOJSON = 'geojson'
 SCENE = 'scene'
 SCENE_TILES = 'scene/per_tile'
+DETECTIONS = 'detections'
+DETECTION_CORNERS = 'detections/corners'
 SEGMENTATION = 'segmentation'
 CONFIDENCE = 'segmentation/confidence'
 

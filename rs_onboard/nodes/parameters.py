@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 from dataclasses import MISSING, dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
 
@@ -150,6 +151,35 @@ def build(settings: type[Settings], values: Mapping[str, object]) -> Settings:
         if name not in known:
             raise unknown_parameter(name, known)
     return settings(**{known[name].field: known[name].check(v) for name, v in values.items()})
+
+
+def class_numbers(name: str, text: str, count: int) -> dict[str, tuple[float, ...]]:
+    """Read numbers by class name from a parameter such as "ship 5 400, plane 4 90".
+
+    Args:
+        name: Name of the parameter, for messages.
+        text: Its value.
+        count: Numbers a class has; they do not descend.
+
+    Raises:
+        FieldError: The value is not of this form.
+    """
+    found: dict[str, tuple[float, ...]] = {}
+    for item in filter(None, (part.strip() for part in text.split(','))):
+        label, *tail = item.rsplit(maxsplit=count)
+        try:
+            numbers = tuple(float(word) for word in tail)
+        except ValueError:
+            numbers = ()
+        sound = len(numbers) == count and all(math.isfinite(number) for number in numbers)
+        if not sound or list(numbers) != sorted(numbers) or label in found:
+            wanted = 'a class name once and ' + ('a number' if count == 1 else 'two numbers')
+            raise FieldError(
+                f'parameter {name}: found {item!r} in {text!r}; expected {wanted}, the classes '
+                'parted by commas.'
+            )
+        found[label] = numbers
+    return found
 
 
 def unknown_parameter(name: str, known: Mapping[str, object] | Sequence[str]) -> FieldError:

@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from rs_onboard.nodes.camera import CameraNode
+from rs_onboard.nodes.detection import DetectionNode
 from rs_onboard.nodes.exchange import Exchange
 from rs_onboard.nodes.publisher import PublisherNode
 from rs_onboard.nodes.scene import SceneNode
@@ -26,6 +27,7 @@ N = TypeVar('N', bound='PerceptionNode')
 
 TASK_NODES: Mapping[TaskName, type[TaskNode[Any]]] = {
     'scene': SceneNode,
+    'detection': DetectionNode,
     'segmentation': SegmentationNode,
 }
 

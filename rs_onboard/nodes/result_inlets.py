@@ -13,12 +13,19 @@ from sensor_msgs.msg import Image
 from vision_msgs.msg import Classification, Detection2DArray
 
 from rs_onboard.nodes import names
+from rs_onboard.nodes.detection_messages import detections_from_message
 from rs_onboard.nodes.exchange import RESULT_QOS
 from rs_onboard.nodes.image_messages import mask_from_message, stamp_to_ns
 from rs_onboard.nodes.result_messages import report_from_message, scene_from_messages
 from rs_onboard.perception.frame import FrameHeader
 from rs_onboard.perception.join import StampJoin
-from rs_onboard.perception.results import SceneResult, SegmentationResult, TaskResult, palette
+from rs_onboard.perception.results import (
+    DetectionResult,
+    SceneResult,
+    SegmentationResult,
+    TaskResult,
+    palette,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -118,6 +125,18 @@ class SceneInlet(ResultInlet[SceneResult]):
         )
 
 
+class DetectionInlet(ResultInlet[DetectionResult]):
+    """Takes detections."""
+
+    topics = ((names.DETECTIONS, Detection2DArray),)
+
+    def rebuild(
+        self, header: FrameHeader, report: TaskReport, parts: Mapping[str, Any]
+    ) -> DetectionResult:
+        """See `ResultInlet.rebuild`."""
+        return detections_from_message(header, report, self._card, parts[names.DETECTIONS])
+
+
 class SegmentationInlet(ResultInlet[SegmentationResult]):
     """Takes segmentation results."""
 
@@ -141,5 +160,6 @@ class SegmentationInlet(ResultInlet[SegmentationResult]):
 
 RESULT_INLETS: Mapping[TaskName, type[ResultInlet[Any]]] = {
     'scene': SceneInlet,
+    'detection': DetectionInlet,
     'segmentation': SegmentationInlet,
 }

@@ -67,6 +67,8 @@ def report_message(header: FrameHeader, report: TaskReport) -> DiagnosticArray:
         }
     for stage, spent in (report.latency_ms or {}).items():
         values[f'latency_ms.{stage}'] = repr(spent)
+    for name, count in (report.left_out or {}).items():
+        values[f'left_out.{name}'] = str(count)
     return _array(header, report.task, report.status, report.reason, values)
 
 
@@ -101,6 +103,11 @@ def report_from_message(message: DiagnosticArray) -> TaskReport:
             for key, value in values.items()
             if key.startswith('latency_ms.')
         }
+        left_out = {
+            key.removeprefix('left_out.'): int(value)
+            for key, value in values.items()
+            if key.startswith('left_out.')
+        }
         return TaskReport(
             task=cast('TaskName', status.name),
             status=cast('Status', values['status']),
@@ -108,6 +115,7 @@ def report_from_message(message: DiagnosticArray) -> TaskReport:
             model=model,
             tiles=tiles,
             latency_ms=latency or None,
+            left_out=left_out or None,
         )
     except (KeyError, ValueError) as exc:
         raise TaskError(

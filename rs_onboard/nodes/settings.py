@@ -14,8 +14,11 @@ from rs_onboard.nodes.parameters import parameter
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-TASKS = ('scene', 'segmentation')
+    from rs_onboard.inference.card import TaskName
+
+TASKS: tuple[TaskName, ...] = ('scene', 'detection', 'segmentation')
 SCENE_MODEL = 'scene-decouplenet-d0'
+DETECTION_MODEL = 'detection-decouplenet-d0'
 SEGMENTATION_MODEL = 'segmentation-segghostnet-ued'
 
 _MODEL = 'Model folder: a path, or the name of a folder in share/rs_onboard/models.'
@@ -115,6 +118,14 @@ class TilerSettings(FrameSettings):
     )
     scene_model: str = parameter(SCENE_MODEL, _MODEL, name='scene.model')
     scene_overlap: int = parameter(0, _OVERLAP, name='scene.overlap', low=0, high=4096)
+    detection_model: str = parameter(DETECTION_MODEL, _MODEL, name='detection.model')
+    detection_overlap: int = parameter(
+        64,
+        'Least overlap of neighbouring tiles [px]; objects up to this size are seen whole.',
+        name='detection.overlap',
+        low=0,
+        high=4096,
+    )
     segmentation_model: str = parameter(SEGMENTATION_MODEL, _MODEL, name='segmentation.model')
     segmentation_overlap: int = parameter(
         64, _OVERLAP, name='segmentation.overlap', low=0, high=4096
@@ -152,6 +163,41 @@ class SceneSettings(RuntimeFields):
 
 
 @dataclass(frozen=True)
+class DetectionSettings(RuntimeFields):
+    """The detection node."""
+
+    model: str = parameter(DETECTION_MODEL, _MODEL, name='detection.model')
+    variant: str = parameter(
+        'fp32', 'Variant of the model.', name='detection.variant', choices=VARIANTS
+    )
+    batch: int = parameter(1, 'Tiles per inference.', name='detection.batch', low=1, high=256)
+    score: float = parameter(
+        0.3, 'Least score of a detection.', name='detection.score', low=0.0, high=1.0
+    )
+    class_scores: str = parameter(
+        '',
+        'Least scores of single classes where they differ, as "ship 0.5, plane 0.4".',
+        name='detection.class_scores',
+    )
+    class_lengths_m: str = parameter(
+        '',
+        'Least and greatest length of single classes [m], as "ship 5 400, plane 4 90"; applied '
+        'while the ground sample distance is known.',
+        name='detection.class_lengths_m',
+    )
+    iou: float = parameter(
+        0.1,
+        'Overlap (IoU) above which the lesser of two detections of a class is dropped.',
+        name='detection.iou',
+        low=0.0,
+        high=0.99,
+    )
+    count: int = parameter(
+        1000, 'Most detections of a frame, the best ones.', name='detection.count', low=1, high=4000
+    )
+
+
+@dataclass(frozen=True)
 class SegmentationSettings(RuntimeFields):
     """The segmentation node."""
 
@@ -170,6 +216,7 @@ class PublisherSettings(FrameSettings):
         ['scene', 'segmentation'], 'Tasks whose results are collected.', choices=TASKS
     )
     scene_model: str = parameter(SCENE_MODEL, _MODEL, name='scene.model')
+    detection_model: str = parameter(DETECTION_MODEL, _MODEL, name='detection.model')
     segmentation_model: str = parameter(SEGMENTATION_MODEL, _MODEL, name='segmentation.model')
     join_timeout_s: float = parameter(
         2.0,
@@ -194,6 +241,7 @@ NODE_SETTINGS: Mapping[str, type[NodeSettings]] = {
     'camera': CameraSettings,
     'tiler': TilerSettings,
     'scene': SceneSettings,
+    'detection': DetectionSettings,
     'segmentation': SegmentationSettings,
     'publisher': PublisherSettings,
 }

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from rs_onboard.inference.card import TaskName, VariantName
     from rs_onboard.inference.model import Model
     from rs_onboard.nodes.exchange import Exchange
-    from rs_onboard.nodes.settings import SceneSettings, SegmentationSettings
+    from rs_onboard.nodes.settings import DetectionSettings, SceneSettings, SegmentationSettings
     from rs_onboard.perception.results import TaskResult
     from rs_onboard.perception.task import Task
     from rs_onboard.perception.tiler import TileSet
@@ -61,7 +61,7 @@ class TaskNode(PerceptionNode, Generic[R]):
     """Runs one task on tiles."""
 
     task_name: ClassVar[TaskName]
-    settings: SceneSettings | SegmentationSettings
+    settings: SceneSettings | DetectionSettings | SegmentationSettings
 
     def __init__(self, exchange: Exchange | None = None, **arguments: Any) -> None:
         super().__init__(self.task_name, exchange, **arguments)

@@ -18,7 +18,7 @@ from rs_onboard.nodes.frame_source import Arrival, FrameSource
 from rs_onboard.nodes.lifecycle import PerceptionNode
 from rs_onboard.nodes.locations import model_folder
 from rs_onboard.nodes.result_messages import scale_message
-from rs_onboard.nodes.settings import TilerSettings
+from rs_onboard.nodes.settings import TASKS, TilerSettings
 from rs_onboard.nodes.start import run_node
 from rs_onboard.nodes.tile_messages import layout_message, tiles_message
 from rs_onboard.perception.errors import TileError
@@ -87,7 +87,7 @@ class TilerNode(PerceptionNode):
         return self._worker.trouble() or self._source.trouble(), self._source.values()
 
     def _tasks(self) -> list[TaskName]:
-        return [task for task in ('scene', 'segmentation') if task in self.settings.tasks]
+        return [task for task in TASKS if task in self.settings.tasks]
 
     def _plan(self, task: TaskName) -> TilePlan:
         card = load_card(model_folder(getattr(self.settings, f'{task}_model')))

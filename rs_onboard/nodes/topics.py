@@ -96,6 +96,24 @@ TASK_OUTPUTS = {
             result=True,
         ),
     ),
+    'detection': (
+        TopicInfo(
+            names.DETECTIONS,
+            'vision_msgs/msg/Detection2DArray',
+            'detection',
+            'out',
+            'Oriented boxes, best first: longer side `size_x`, `theta` clockwise on screen [rad].',
+            result=True,
+        ),
+        TopicInfo(
+            names.DETECTION_CORNERS,
+            'visualization_msgs/msg/ImageMarker',
+            'detection',
+            'out',
+            'Their outlines [px], eight points an object: its four sides.',
+            result=True,
+        ),
+    ),
     'segmentation': (
         TopicInfo(
             names.SEGMENTATION,

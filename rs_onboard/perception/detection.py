@@ -144,15 +144,15 @@ class DetectionTask(Task[DetectionResult]):
         if self.limits.class_lengths_m and tiles.scale.gsd_m is None:
             reason = f'lengths are not limited; {report.reason}'
             report = replace(report, status='degraded', reason=reason)
+        counted = {name: count for name, count in left_out.items() if count}
         return DetectionResult(
             header=tiles.header,
-            report=report,
+            report=replace(report, left_out=counted),
             classes=self.model.card.class_names,
             palette=self.palette,
             boxes=boxes[rows].astype(np.float32),
             scores=joined.scores[rows].astype(np.float32),
             class_ids=joined.classes[rows].astype(np.uint8),
-            left_out={name: count for name, count in left_out.items() if count},
         )
 
     def _empty(self, header: FrameHeader, report: TaskReport) -> DetectionResult:

@@ -155,6 +155,8 @@ def _report(report: TaskReport, *, timing: bool) -> dict[str, Any]:
             'scale': round(tiles.scale, 6),
             'gsd_m': tiles.gsd_m,
         }
+    if report.left_out:
+        record['left_out'] = dict(report.left_out)
     if timing and report.latency_ms:
         record['latency_ms'] = {name: round(ms, 3) for name, ms in report.latency_ms.items()}
     return record
@@ -170,7 +172,7 @@ def _content(result: TaskResult, results: FrameResults) -> dict[str, Any]:
             ]
         }
     if isinstance(result, DetectionResult):
-        return {'objects': _objects(result, results), 'left_out': dict(result.left_out)}
+        return {'objects': _objects(result, results)}
     confidence = float(result.confidence.mean()) / 255.0 if result.confidence.size else None
     return {'shares': class_shares(result), 'mean_confidence': confidence and round(confidence, 4)}
 

@@ -71,6 +71,7 @@ class TaskReport:
         model: The model, None where none ran.
         tiles: The tiles, None where none were inferred.
         latency_ms: Milliseconds by stage (`wait`, `cut`, `infer`, `stitch`).
+        left_out: What the model gave and the result does not have, counted by reason.
     """
 
     task: TaskName
@@ -79,6 +80,7 @@ class TaskReport:
     model: ModelIdentity | None = None
     tiles: TileUse | None = None
     latency_ms: Mapping[str, float] | None = None
+    left_out: Mapping[str, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -168,7 +170,6 @@ class DetectionResult:
         boxes: (M, 5) float32, cx, cy, w, h, theta [px of the frame, rad], le90.
         scores: (M,) float32, 0 to 1.
         class_ids: (M,) uint8.
-        left_out: Boxes of the model that are not among them, counted by reason.
     """
 
     header: FrameHeader
@@ -178,7 +179,6 @@ class DetectionResult:
     boxes: NDArray[np.float32]
     scores: NDArray[np.float32]
     class_ids: NDArray[np.uint8]
-    left_out: Mapping[str, int]
 
     @classmethod
     def empty(cls, header: FrameHeader, report: TaskReport, card: ModelCard) -> DetectionResult:
@@ -191,7 +191,6 @@ class DetectionResult:
             boxes=np.empty((0, 5), np.float32),
             scores=np.empty(0, np.float32),
             class_ids=np.empty(0, np.uint8),
-            left_out={},
         )
 
 

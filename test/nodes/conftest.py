@@ -28,6 +28,7 @@ from rs_onboard.nodes.start import shut_down, spin  # noqa: E402
 MODELS = Path(__file__).resolve().parents[1] / 'data' / 'models'
 COLOURS = {
     'scene.model': str(MODELS / 'colour-scene'),
+    'detection.model': str(MODELS / 'colour-detection'),
     'segmentation.model': str(MODELS / 'colour-segmentation'),
     'segmentation.overlap': 16,
 }

@@ -16,15 +16,18 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, Imu, NavSatFix
 from std_msgs.msg import Float64, String
-from vision_msgs.msg import Classification, LabelInfo
+from vision_msgs.msg import Classification, Detection2DArray, LabelInfo
+from visualization_msgs.msg import ImageMarker
 
 from rs_onboard.geo.pose import multiply
+from rs_onboard.nodes.detection import DetectionNode
 from rs_onboard.nodes.exchange import LATCHED_QOS
 from rs_onboard.nodes.image_messages import ns_to_stamp, rgb8_message, stamp_to_ns
 from rs_onboard.nodes.process import make_nodes
 from rs_onboard.nodes.publisher import PublisherNode
 from rs_onboard.nodes.scene import SceneNode
 from rs_onboard.nodes.segmentation import SegmentationNode
+from rs_onboard.nodes.settings import TASKS
 from rs_onboard.nodes.start import bring_up
 from rs_onboard.nodes.tiler import TilerNode
 from rs_onboard.nodes.topics import all_topics
@@ -35,7 +38,11 @@ SECOND = 1_000_000_000
 
 
 def random_image(seed, height=150, width=210):
-    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+    """Make noise with two bright things in it."""
+    image = np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+    image[height // 3 :, width // 4 : width // 3, 0] = 250
+    image[: height // 5, width // 2 :, 1] = 240
+    return image
 
 
 def image_message(seed, stamp_ns, **size):
@@ -47,7 +54,7 @@ def image_message(seed, stamp_ns, **size):
 def separate_nodes(overrides):
     """Make nodes that share nothing, as if each had a process of its own."""
     parameters = [Parameter(name, value=value) for name, value in overrides.items()]
-    kinds = (TilerNode, SceneNode, SegmentationNode, PublisherNode)
+    kinds = (TilerNode, SceneNode, DetectionNode, SegmentationNode, PublisherNode)
     return [kind(parameter_overrides=parameters) for kind in kinds]
 
 
@@ -113,6 +120,7 @@ def balance(node):
 def test_results_are_the_same_by_reference_and_by_topic(graph, colours):
     # Heights have the time of their arrival, which differs between the two flights.
     colours['pose_max_gap_s'] = 60.0
+    colours['tasks'] = ['scene', 'detection', 'segmentation']
     composed = graph(make_nodes(colours))
     assert bring_up(composed.nodes)
     now = composed.peer.get_clock().now().nanoseconds
@@ -133,16 +141,23 @@ def test_results_are_the_same_by_reference_and_by_topic(graph, colours):
         for name in ('labels', 'confidence'):
             arrays = [getattr(r.results['segmentation'], name) for r in (first, second)]
             np.testing.assert_array_equal(*arrays)
+        for name in ('boxes', 'scores', 'class_ids'):
+            arrays = [getattr(r.results['detection'], name) for r in (first, second)]
+            np.testing.assert_array_equal(*arrays)
+        assert len(first.results['detection'].boxes) > 5
         for name in ('probabilities', 'tile_classes', 'tile_scores', 'boxes'):
             arrays = [getattr(r.results['scene'], name) for r in (first, second)]
             np.testing.assert_array_equal(*arrays)
 
 
 def test_published_messages_carry_stamp_and_frame_of_their_image(graph, colours):
-    flown = graph(make_nodes(colours))
+    flown = graph(make_nodes({**colours, 'tasks': ['scene', 'detection', 'segmentation']}))
     assert bring_up(flown.nodes)
     topics = {
         'scene': Classification,
+        'detections': Detection2DArray,
+        'detections/corners': ImageMarker,
+        'detection/report': DiagnosticArray,
         'segmentation': Image,
         'segmentation/confidence': Image,
         'scene/report': DiagnosticArray,
@@ -166,7 +181,9 @@ def test_published_messages_carry_stamp_and_frame_of_their_image(graph, colours)
     assert len(report['sha256']) == 64
     assert report['provider'] == 'cpu'
     assert [c.class_name for c in labels[0].class_map] == ['red', 'green', 'blue']
-    feature = json.loads(geojson[0].data)
+    feature, *objects = json.loads(geojson[0].data)['features']
+    assert len(objects) == len(boxes['detections'][0].detections) > 5
+    assert objects[0]['geometry']['type'] == 'Polygon'
     assert feature['geometry']['type'] == 'Polygon'
     assert feature['properties']['stamp_ns'] == stamp_ns
 
@@ -264,7 +281,7 @@ def test_a_receiver_without_a_fix_gives_no_position_and_says_so(graph, colours):
 
 
 def test_every_publisher_is_in_the_table_of_topics(graph, colours):
-    flown = graph(make_nodes(colours))
+    flown = graph(make_nodes({**colours, 'tasks': list(TASKS)}))
     assert bring_up(flown.nodes)
     table = {(t.topic.lstrip('/'), t.type_name) for t in all_topics() if t.direction == 'out'}
     found = set()

@@ -31,10 +31,12 @@ from vision_msgs.msg import (
     ObjectHypothesisWithPose,
 )
 
+from rs_onboard.nodes.detection_messages import detections_from_message
 from rs_onboard.nodes.playback import TapNode
 from rs_onboard.nodes.process import make_nodes
 from rs_onboard.nodes.result_messages import report_from_message, scene_from_messages
 from rs_onboard.nodes.scene import SceneNode
+from rs_onboard.nodes.settings import TASKS
 from rs_onboard.nodes.start import bring_up, shut_down
 from rs_onboard.nodes.topics import all_topics
 from rs_onboard.perception.encodings import LAYOUTS
@@ -178,7 +180,8 @@ CALLBACKS = {
 @pytest.fixture
 def nodes(ros, colours):
     """Return a graph that nobody spins: callbacks are called by the test."""
-    made = make_nodes({**colours, 'pose_wait_ms': 0.0, 'join_timeout_s': 0.3})
+    overrides = {'tasks': list(TASKS), 'pose_wait_ms': 0.0, 'join_timeout_s': 0.3}
+    made = make_nodes({**colours, **overrides})
     assert bring_up(made)
     # Topics are converted only where somebody listens.
     results = [topic for topic in all_topics() if topic.direction == 'out']
@@ -317,12 +320,15 @@ def test_results_that_lie_are_complaints_about_the_result(nodes, colours, messag
     found = [fill(ObjectHypothesisWithPose, hypothesis=hypothesis)] * len(layout.boxes)
     per_tile = Detection2DArray(detections=[Detection2D(bbox=box, results=found)])
     header = FrameHeader(1, 'camera', 0, 0, 0)
-    card = nodes['publisher']._cards['scene']
-    try:
-        result = scene_from_messages(
-            header, report_from_message(report), card, classification, per_tile
-        )
-    except TaskError:
-        return
-    results = FrameResults(header, None, {'scene': result}, None)
-    json.loads(json.dumps(frame_collection(results)), parse_constant=pytest.fail)
+    cards = nodes['publisher']._cards
+    readers = {
+        'scene': lambda *known: scene_from_messages(*known, classification, per_tile),
+        'detection': lambda *known: detections_from_message(*known, per_tile),
+    }
+    for task, read in readers.items():
+        try:
+            result = read(header, report_from_message(report), cards[task])
+        except TaskError:
+            continue
+        results = FrameResults(header, None, {task: result}, None)
+        json.loads(json.dumps(frame_collection(results)), parse_constant=pytest.fail)

@@ -113,7 +113,7 @@ def test_a_frame_without_objects_has_an_empty_result():
     result = run(task_of(bright_blobs), dark())
     assert result.report.status in {'ok', 'degraded'}
     assert result.boxes.shape == (0, 5)
-    assert result.left_out == {}
+    assert result.report.left_out == {}
 
 
 def test_what_is_no_box_or_no_score_is_counted_and_left_out():
@@ -122,7 +122,7 @@ def test_what_is_no_box_or_no_score_is_counted_and_left_out():
     scores = [0.9, 0.9, 0.9, 0.9, math.nan, 1.5, 0.1]
     result = run(task_of(always(answer(rows, scores))), dark(100, 100))
     assert result.boxes.tolist() == [good]
-    assert result.left_out == {
+    assert result.report.left_out == {
         'not a box': 3,
         'score outside 0 to 1': 2,
         'below the score': 1,
@@ -137,8 +137,8 @@ def test_a_hundred_thousand_boxes_are_cut_to_the_best_before_they_are_compared()
     )
     outputs = answer(rows, rng.uniform(0.5, 1.0, count))
     result = run(task_of(always(outputs)), dark(100, 100))
-    assert result.left_out['too many candidates'] == count - MAX_CANDIDATES
-    reported = len(result.scores) + sum(result.left_out.values())
+    assert result.report.left_out['too many candidates'] == count - MAX_CANDIDATES
+    reported = len(result.scores) + sum(result.report.left_out.values())
     assert reported == count
     assert (np.diff(result.scores) <= 0).all()
 
@@ -163,7 +163,7 @@ def test_objects_in_the_mirrored_border_of_a_small_frame_are_left_out():
     rows = [[20, 20, 10, 5, 0], [90, 20, 10, 5, 0]]
     result = run(task_of(always(answer(rows))), dark(100, 80))
     assert result.boxes[:, 0].tolist() == [20]
-    assert result.left_out == {'outside the frame': 1}
+    assert result.report.left_out == {'outside the frame': 1}
 
 
 def test_each_class_has_its_own_least_score():
@@ -183,7 +183,7 @@ def test_lengths_in_metres_are_limited_where_the_scale_is_known_only():
     known = {'camera': camera_for(image, 400.0), 'pose': nadir_pose(120.0)}
     result = run(task, image, **known)
     assert result.boxes[:, 2].tolist() == [40]
-    assert result.left_out == {'of another length': 1}
+    assert result.report.left_out == {'of another length': 1}
     unknown = run(task, image)
     assert len(unknown.boxes) == 2
     assert 'lengths are not limited' in unknown.report.reason
@@ -194,7 +194,7 @@ def test_no_more_objects_than_allowed_are_reported():
     outputs = answer(rows, [0.5, 0.9, 0.7, 0.8])
     result = run(task_of(always(outputs), limits=DetectionLimits(count=2)), dark(100, 100))
     assert result.scores == pytest.approx([0.9, 0.8])
-    assert result.left_out == {'over the limit': 2}
+    assert result.report.left_out == {'over the limit': 2}
 
 
 def test_a_limit_for_a_class_that_the_model_does_not_have_is_refused():
