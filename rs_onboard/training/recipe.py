@@ -47,6 +47,8 @@ class DataRecipe:
         test: Name of the split that is measured at the end and never looked at before.
         holdout: Patterns of the ids of the train split that select instead of being trained on.
         gsd_m: Ground sample distance of the images [m/px]; 0 where the set does not say.
+        scales: Patterns of ids of coarser images, and the factor by which those are enlarged on
+            loading, so that all are learnt at similar ground sample distances.
         ignored_classes: Classes of the set whose pixels have no say (segmentation).
     """
 
@@ -58,6 +60,7 @@ class DataRecipe:
     test: str
     holdout: tuple[str, ...]
     gsd_m: float
+    scales: tuple[tuple[str, float], ...]
     ignored_classes: tuple[str, ...]
 
 
@@ -145,7 +148,7 @@ class LossRecipe:
     Attributes:
         smoothing: Label smoothing.
         mixup: Share of batches mixed by weight (scene).
-        cutmix: Share of batches mixed by rectangles (scene).
+        cutmix: Share of batches (scene) or samples (segmentation) mixed by rectangles.
         dice: Weight of the Dice loss beside cross entropy (segmentation, change).
         side: Weight of the losses of the coarser outputs that a network has for training (change).
         class_weights: Weigh classes by rarity, 2 - share of labelled pixels (segmentation).
@@ -251,6 +254,13 @@ def _sets(data: Fields) -> tuple[SetRecipe, ...]:
     return tuple(sets)
 
 
+def _scales(data: Fields) -> tuple[tuple[str, float], ...]:
+    scales = data.numbers('scales', default={})
+    if bad := {pattern: factor for pattern, factor in scales.items() if not 0.1 <= factor <= 10}:
+        raise data.fail('scales', bad, 'factors from 0.1 to 10')
+    return tuple(scales.items())
+
+
 def _data(fields: Fields) -> DataRecipe:
     data = DataRecipe(
         path=fields.take('path', str, ''),
@@ -261,6 +271,7 @@ def _data(fields: Fields) -> DataRecipe:
         test=fields.take('test', str, 'test'),
         holdout=_texts(fields, 'holdout'),
         gsd_m=fields.number('gsd_m', 0, 1e3, 0.0),
+        scales=_scales(fields),
         ignored_classes=_texts(fields, 'ignored_classes'),
     )
     if bool(data.val) == bool(data.holdout):

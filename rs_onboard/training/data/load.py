@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 from rs_onboard.training.data.class_folders import load_class_folders, load_union
 from rs_onboard.training.data.index_masks import load_index_masks
-from rs_onboard.training.data.sample import DataSet
+from rs_onboard.training.data.sample import DataSet, rescale
 from rs_onboard.training.errors import DataError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from rs_onboard.training.data.sample import Sample
     from rs_onboard.training.recipe import Recipe
 
 
@@ -47,4 +48,14 @@ def load_for(recipe: Recipe, root: Path, splits: Sequence[str] | None = None) ->
             str(folder),
             [f'{len(train)} images to train on, {len(val)} to validate on; expected some of each'],
         )
-    return DataSet(folder, data.classes, {'train': train, 'val': val})
+    scaled = {'train': enlarged(train, recipe), 'val': enlarged(val, recipe)}
+    return DataSet(folder, data.classes, scaled)
+
+
+def enlarged(samples: Sequence[Sample], recipe: Recipe) -> tuple[Sample, ...]:
+    """Resample the images that the recipe calls coarser; the first pattern that fits counts."""
+    factors = [
+        next((factor for pattern, factor in recipe.data.scales if fnmatch(s.name, pattern)), 1.0)
+        for s in samples
+    ]
+    return tuple(rescale(s, factor) for s, factor in zip(samples, factors, strict=True))
