@@ -63,7 +63,7 @@ def verify_folder(folder: Path, settings: RuntimeSettings | None = None) -> Iter
         CardError: The card is missing or wrong, so that nothing can be verified.
     """
     card = load_card(folder)
-    for name, variant in card.variants.items():
+    for name in card.variants:
         shapes: list[tuple[int, int, int]] = []
         provider, notice = '', ''
         try:
@@ -77,7 +77,7 @@ def verify_folder(folder: Path, settings: RuntimeSettings | None = None) -> Iter
         except (ModelError, ProviderError, OSError) as exc:
             yield Verdict(name, provider, tuple(shapes), ' '.join(str(exc).split()), notice)
         else:
-            yield Verdict(name, provider, tuple(shapes), '', notice or variant.note)
+            yield Verdict(name, provider, tuple(shapes), '', notice)
 
 
 def strays(card: ModelCard) -> list[str]:
