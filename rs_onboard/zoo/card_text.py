@@ -7,7 +7,14 @@ from __future__ import annotations
 import colorsys
 from typing import TYPE_CHECKING, Any
 
-from rs_onboard.inference.card import ClassInfo, DataSource, GsdSpec, InputSpec, Weights
+from rs_onboard.inference.card import (
+    ClassInfo,
+    DataSource,
+    GsdSpec,
+    InputSpec,
+    Weights,
+    read_baseline,
+)
 from rs_onboard.inference.errors import CardError
 from rs_onboard.inference.fields import Fields
 from rs_onboard.zoo.model_folder import CardText
@@ -44,7 +51,7 @@ def read_card_text(
     Args:
         data: The fields: `summary`, `input` (`side`, `minimum`, `bands`), `gsd` (`trained_m`,
             `low_m`, `high_m`), `colors` by class, `weights` (`origin`, `licence`, `restrictions`,
-            `data`), `evaluation`, `limits`.
+            `data`), `evaluation`, `limits`, `baseline` (`name`, `training`, `quality`).
         where: The file they come from, for messages.
         name: Name of the model.
         entry: Its network.
@@ -79,6 +86,7 @@ def read_card_text(
         ),
         evaluation=top.take('evaluation', str),
         limits=top.texts('limits'),
+        baseline=read_baseline(top),
     )
     for fields in (gsd, weights, top):
         fields.done()

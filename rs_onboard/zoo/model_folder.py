@@ -26,7 +26,14 @@ if TYPE_CHECKING:
     import onnx
     from numpy.typing import NDArray
 
-    from rs_onboard.inference.card import ClassInfo, GsdSpec, InputSpec, VariantName, Weights
+    from rs_onboard.inference.card import (
+        Baseline,
+        ClassInfo,
+        GsdSpec,
+        InputSpec,
+        VariantName,
+        Weights,
+    )
 
 WARM_UP = 5
 RUNS = 40
@@ -64,6 +71,7 @@ class CardText:
         weights: Origin and terms.
         evaluation: How the figures were measured.
         limits: Known failures.
+        baseline: What it is measured against, None where nothing is.
     """
 
     name: str
@@ -76,6 +84,7 @@ class CardText:
     weights: Weights
     evaluation: str
     limits: tuple[str, ...]
+    baseline: Baseline | None = None
 
 
 def write_model_folder(
@@ -105,12 +114,23 @@ def write_model_folder(
     card = {
         'card': SCHEMA_VERSION,
         'trained': True,
-        **plain(asdict(text)),
+        **written_part(text),
         'variants': rows,
     }
     content = yaml.dump(card, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
     (folder / CARD_FILE).write_text(content, encoding='utf-8')
     return load_card(folder)
+
+
+def written_part(text: CardText) -> dict[str, Any]:
+    """Give the fields of the card that are not measured, without optional ones that are empty."""
+    fields: dict[str, Any] = plain(asdict(text))
+    if text.baseline is None:
+        del fields['baseline']
+    for known in fields['classes']:
+        if not known['aliases']:
+            del known['aliases']
+    return fields
 
 
 class _Dumper(yaml.SafeDumper):
