@@ -71,6 +71,8 @@ class Timing:
         p50_ms: Median of a call [ms].
         p95_ms: 95 of 100 calls took no longer [ms].
         p99_ms: 99 of 100 calls took no longer [ms].
+        cpu_ms: Median of the processor time of a call, all threads together [ms]: on a busy
+            machine nearer to the truth than the clock.
         macs: Multiply-accumulates of a call, None where not known.
         of_plain: Median over the rounds of its time by that of the plain export in the same round,
             same provider, threads and tiles; None where there was none.
@@ -88,6 +90,7 @@ class Timing:
     p50_ms: float
     p95_ms: float
     p99_ms: float
+    cpu_ms: float
     macs: int | None
     of_plain: float | None
     sha256: str
@@ -195,6 +198,7 @@ def time_together(candidates: Sequence[Candidate], *, runs: int, warm_up: int) -
         warm_up: Rounds before them that do not.
     """
     spent = np.empty((runs, len(candidates)))
+    worked = np.empty_like(spent)
     collected = gc.isenabled()
     gc.disable()
     try:
@@ -202,16 +206,17 @@ def time_together(candidates: Sequence[Candidate], *, runs: int, warm_up: int) -
             for step in range(len(candidates)):
                 index = (turn + step) % len(candidates)
                 runtime, feeds = candidates[index].runtime, candidates[index].feeds
-                start = time.perf_counter_ns()
+                start, busy = time.perf_counter_ns(), time.process_time_ns()
                 runtime.run(feeds)
                 # Warm-up rounds land in rows that the later ones overwrite.
                 spent[turn % runs, index] = (time.perf_counter_ns() - start) / 1e6
+                worked[turn % runs, index] = (time.process_time_ns() - busy) / 1e6
     finally:
         if collected:
             gc.enable()
     plain = {_setting(c): spent[:, i] for i, c in enumerate(candidates) if c.variant == PLAIN}
     return [
-        _timing(candidate, spent[:, index], plain.get(_setting(candidate)))
+        _timing(candidate, spent[:, index], worked[:, index], plain.get(_setting(candidate)))
         for index, candidate in enumerate(candidates)
     ]
 
@@ -223,7 +228,10 @@ def _setting(candidate: Candidate) -> tuple[Any, ...]:
 
 
 def _timing(
-    candidate: Candidate, spent: NDArray[np.float64], plain: NDArray[np.float64] | None
+    candidate: Candidate,
+    spent: NDArray[np.float64],
+    worked: NDArray[np.float64],
+    plain: NDArray[np.float64] | None,
 ) -> Timing:
     batch, height, width, _ = next(iter(candidate.feeds.values())).shape
     p50, p95, p99 = (round(float(value), 3) for value in np.percentile(spent, PERCENTILES))
@@ -242,6 +250,7 @@ def _timing(
         p50_ms=p50,
         p95_ms=p95,
         p99_ms=p99,
+        cpu_ms=round(float(np.median(worked)), 3),
         macs=candidate.macs,
         of_plain=of_plain,
         sha256=candidate.sha256,

@@ -4,10 +4,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import platform
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
+from importlib import metadata
 from typing import TYPE_CHECKING
 
 import cv2
@@ -33,6 +35,7 @@ COLUMNS = (
     'p50 [ms]',
     'p95',
     'p99',
+    'CPU [ms]',
     'GMAC',
     'GMAC/s',
     'of plain',
@@ -59,14 +62,12 @@ class Report:
 def make_report(
     rows: Sequence[Timing],
     machine: Mapping[str, str | int | float] | None = None,
-    **versions: str,
 ) -> Report:
     """Gather timings.
 
     Args:
         rows: The timings.
         machine: The machine as it was before them; default: as it is now.
-        **versions: Further versions, by name.
     """
     return Report(
         made=datetime.now(timezone.utc).isoformat(timespec='seconds'),
@@ -77,10 +78,19 @@ def make_report(
             'onnxruntime': ort.__version__,
             'numpy': np.__version__,
             'opencv': cv2.__version__,
-            **versions,
+            **_installed('onnx', 'torch'),
         },
         rows=tuple(rows),
     )
+
+
+def _installed(*packages: str) -> dict[str, str]:
+    """Give the versions of packages that are installed; nothing is imported."""
+    found = {}
+    for package in packages:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            found[package] = metadata.version(package)
+    return found
 
 
 def to_json(report: Report) -> str:
@@ -97,7 +107,7 @@ def cells(row: Timing) -> tuple[str, ...]:
     speed = row.gmac_per_s
     times = (
         f'{value:.3g}' if value < 100 else f'{value:.0f}'
-        for value in (row.p50_ms, row.p95_ms, row.p99_ms)
+        for value in (row.p50_ms, row.p95_ms, row.p99_ms, row.cpu_ms)
     )
     return (
         row.name,
@@ -142,7 +152,8 @@ def to_markdown(report: Report) -> str:
         + f'; ONNX Runtime {report.versions["onnxruntime"]}, Python {report.versions["python"]}; '
         f'{report.made[:10]}. Of {" or ".join(map(str, runs))} interleaved calls each, after '
         'warm-up. GMAC: multiply-accumulates of a call in 1e9. Of plain: median of the time by '
-        'that of a plain export of the same network, called in the same round.',
+        'that of a plain export of the same network, called in the same round. CPU: processor time '
+        'of all threads, which tells less of what else the machine did.',
     ]
     return '\n'.join(lines) + '\n'
 
