@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import ArrayLike, NDArray
+
+
+def mean_of_known(values: NDArray[np.float64]) -> float:
+    """Mean of the values that are numbers; NaN where none is."""
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if len(known) else math.nan
 
 
 @dataclass(frozen=True)
@@ -79,13 +86,13 @@ class Confusion:
 
     @property
     def mean_iou(self) -> float:
-        """Mean IoU of the classes that occur."""
-        return float(np.nanmean(self.iou))
+        """Mean IoU of the classes that occur; NaN where none does."""
+        return mean_of_known(self.iou)
 
     @property
     def mean_f1(self) -> float:
-        """Mean F1 of the classes that occur."""
-        return float(np.nanmean(self.f1))
+        """Mean F1 of the classes that occur; NaN where none does."""
+        return mean_of_known(self.f1)
 
     def _ratio(self, total: NDArray[np.int64] | NDArray[np.float64]) -> NDArray[np.float64]:
         hits = np.diag(self.matrix).astype(np.float64)

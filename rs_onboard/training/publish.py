@@ -2,195 +2,191 @@
 # SPDX-License-Identifier: Apache-2.0
 """Turn a training run into a model folder: export, compare, quantise, measure, write the card.
 
-`python -m rs_onboard.training.publish RECIPE --data DIR --run DIR --out models/NAME`. What no
-program can know (licences, ground sample distance, known failures) stands in `RECIPE.card.yaml`.
+What no program can know (licences, ground sample distance, known failures, the baseline) stands in
+`RECIPE.card.yaml`.
 """
 
 from __future__ import annotations
 
 import argparse
-import colorsys
 import sys
 import tempfile
+from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from rs_onboard.inference.card import ClassInfo, DataSource, GsdSpec, InputSpec, Weights
-from rs_onboard.inference.errors import CardError, FieldError
-from rs_onboard.inference.fields import Fields, load_yaml
+from rs_onboard.inference.errors import FieldError
+from rs_onboard.inference.fields import load_yaml
 from rs_onboard.inference.model import load_model
 from rs_onboard.inference.runtime import RuntimeSettings
+from rs_onboard.perception.results import palette
+from rs_onboard.training.data.label_map import find_label_map, load_label_map
 from rs_onboard.training.data.load import load_for
 from rs_onboard.training.data.sample import rescale
 from rs_onboard.training.errors import DataError
-from rs_onboard.training.evaluate import evaluate
+from rs_onboard.training.evaluation.measure import Runner, evaluate
+from rs_onboard.training.evaluation.pictures import contact_sheet, draw_failure, write_jpeg
 from rs_onboard.training.recipe import find_recipe, load_recipe
-from rs_onboard.training.trainer import BEST, load_best
-from rs_onboard.zoo.catalogue import network
+from rs_onboard.zoo.card_text import read_card_text
 from rs_onboard.zoo.errors import ZooError
-from rs_onboard.zoo.export import compare_with_torch, comparison_batches, deploy, tile_of, to_onnx
-from rs_onboard.zoo.model_folder import CardText, Measured, time_graph, write_model_folder
+from rs_onboard.zoo.export import (
+    compare_with_torch,
+    comparison_batches,
+    deploy,
+    export_model,
+    input_names,
+    tile_of,
+)
+from rs_onboard.zoo.make_folder import latencies_of, time_files
+from rs_onboard.zoo.model_folder import Measured, write_model_folder
 from rs_onboard.zoo.quantize import quantise
+from rs_onboard.zoo.weights import read_weights
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import onnx
     from numpy.typing import NDArray
 
     from rs_onboard.inference.card import ModelCard, TaskName, VariantName
     from rs_onboard.training.data.sample import DataSet, Sample
-    from rs_onboard.training.evaluate import Evaluation
+    from rs_onboard.training.evaluation.summary import Evaluation
     from rs_onboard.training.recipe import Recipe
+    from rs_onboard.zoo.model_folder import CardText
+    from rs_onboard.zoo.weights import TrainedNetwork
 
+    Feeds = dict[str, NDArray[np.uint8]]
+
+BEST = 'best.pt'
+# Picture of the worst answers, beside the card.
+FAILURES = 'failures.jpg'
+SHOWN_FAILURES = 12
+FAILURE_HEIGHT = 160
 CALIBRATION_TILES = 64
-AGREEMENT = {'scene': 0.995, 'segmentation': 0.99}
+COMPARED_IMAGES = 5
+# Share of the answer that int8 has in common with fp32 and below which nodes stay in float.
+AGREEMENT = {'scene': 0.995, 'segmentation': 0.99, 'change': 0.995}
+UNITS = {'scene': 'probability', 'segmentation': 'pixels', 'change': 'pixels'}
 NAMED_CONFUSIONS = 4
 
 
-def hue(index: int, count: int) -> tuple[int, int, int]:
-    """Give each class its own hue."""
-    red, green, blue = colorsys.hsv_to_rgb(index / count, 0.75 if index % 2 else 1.0, 0.9)
-    return round(red * 255), round(green * 255), round(blue * 255)
-
-
-def card_text(recipe: Recipe, path: Path, name: str, data: DataSet) -> CardText:
-    """Read the written part of the card.
-
-    Raises:
-        CardError: A field is missing, unknown or wrong.
-    """
-    top = Fields(load_yaml(path, what='card text'), str(path), error=CardError)
-    tile, gsd, weights = top.fields('input'), top.fields('gsd'), top.fields('weights')
-    colours: dict[str, Any] = top.fields('colors', optional=True).rest()
-    entry = network(recipe.network)
-    side = tile.whole('side', 16, 8192)
-    text = CardText(
-        name=name,
-        task=recipe.task,
-        network=recipe.network,
-        summary=top.take('summary', str),
-        input=InputSpec(
-            bands=('red', 'green', 'blue'),
-            height=side,
-            width=side,
-            multiple=entry.input_rule.multiple,
-            minimum=tile.whole('minimum', entry.input_rule.minimum, side),
-            dynamic=True,
-        ),
-        gsd=GsdSpec(
-            gsd.number('trained_m', 0, 1e3),
-            gsd.number('low_m', 0, 1e3),
-            gsd.number('high_m', 0, 1e3),
-        ),
-        classes=tuple(
-            ClassInfo(known, tuple(colours.get(known) or hue(index, len(data.classes))))
-            for index, known in enumerate(data.classes)
-        ),
-        weights=Weights(
-            origin=weights.take('origin', str),
-            licence=weights.take('licence', str),
-            restrictions=weights.take('restrictions', str, ''),
-            data=tuple(
-                DataSource(**weights.nested(f'data[{i}]', item).rest())
-                for i, item in enumerate(weights.items('data', least=1))
-            ),
-        ),
-        evaluation=top.take('evaluation', str),
-        limits=tuple(str(item) for item in top.items('limits')),
-    )
-    for fields in (tile, gsd, weights, top):
-        fields.done()
-    return text
-
-
-def confusions(names: tuple[str, ...], evaluation: Evaluation) -> list[str]:
-    """Put the most frequent mistakes of the test split into words."""
-    matrix = evaluation.confusion.matrix.copy()
-    np.fill_diagonal(matrix, 0)
-    lines = []
-    for index in np.argsort(matrix, axis=None)[::-1][:NAMED_CONFUSIONS]:
-        true, found = divmod(int(index), len(names))
-        total = int(evaluation.confusion.matrix[true].sum())
-        if count := int(matrix[true, found]):
-            lines.append(f'{names[true]} is taken for {names[found]} ({count / total:.0%} of it)')
-    return lines
-
-
-def quality(evaluation: Evaluation, names: tuple[str, ...]) -> dict[str, float]:
-    """List the figures of a variant with the bounds of their 95 % interval."""
-    figures: dict[str, float] = {}
-    for name, value in evaluation.figures.items():
-        low, high = evaluation.intervals[name]
-        figures |= {name: value, f'{name}_low': low, f'{name}_high': high}
-    if 'mean_iou' in figures:
-        figures |= {
-            f'iou_{name}': float(value)
-            for name, value in zip(names, evaluation.confusion.iou, strict=True)
-        }
-    return figures
-
-
-def publish(recipe_path: Path, root: Path, run: Path, out: Path) -> ModelCard:
+def publish(
+    recipe_path: Path, root: Path, run: Path, out: Path, *, pictures: str = ''
+) -> ModelCard:
     """Write the model folder.
+
+    Args:
+        recipe_path: The recipe; its card text lies beside it.
+        root: Folder that holds the data sets.
+        run: Folder of the training run.
+        out: Model folder to write.
+        pictures: Name of the set whose worst test images are drawn into the folder, which its
+            terms must permit; empty for none.
 
     Raises:
         ExportError: The exported graph does not do what torch does.
         CardError: The card text is wrong.
         CheckpointError: The run has no fitting weights.
+        DataError: Something is wrong with the images.
     """
     recipe = load_recipe(recipe_path)
+    weights = read_weights(run / BEST, recipe.network)
     data = load_for(recipe, root)
-    text = card_text(recipe, recipe_path.with_suffix('.card.yaml'), out.name, data)
+    text = card_text(recipe, recipe_path.with_suffix('.card.yaml'), out.name, data, weights)
+    test = load_for(recipe, root, [recipe.data.test]).splits[recipe.data.test]
+    shown = permitted(recipe, test, pictures) if pictures else {}
     size = (text.input.height, text.input.width)
-    # Images whose ground sample distance is known come at that of the card, as in flight.
+    models = export_variants(recipe, weights, calibration(recipe, text, data), size)
+    measured = {
+        name: measure(text, name, model, test, recipe.data.gsd_m or None)
+        for name, (model, _) in models.items()
+    }
+    files = {name: model.SerializeToString() for name, (model, _) in models.items()}
+    timings = time_files(text.name, size, {str(name): file for name, file in files.items()})
+    variants = {
+        name: Measured(model, measured[name].quality(), latencies_of(timings, name), note)
+        for name, (model, note) in models.items()
+    }
+    found = [f'On the test split {x}.' for x in measured['fp32'].confusions(NAMED_CONFUSIONS)]
+    card = write_model_folder(out, replace(text, limits=(*text.limits, *found)), variants)
+    (out / FAILURES).unlink(missing_ok=True)
+    draw_failures(card, measured['fp32'], shown, recipe.data.gsd_m or None)
+    return card
+
+
+def card_text(
+    recipe: Recipe, path: Path, name: str, data: DataSet, weights: TrainedNetwork
+) -> CardText:
+    """Read the written part of the card, and name what each set of a union calls a class.
+
+    Raises:
+        CardError: A field is missing, unknown or wrong.
+        DataError: The run was trained on other classes.
+    """
+    if data.classes != weights.classes:
+        raise DataError(
+            str(data.folder),
+            [f'classes {list(data.classes)}; the run was trained on {list(weights.classes)}'],
+        )
+    text = read_card_text(
+        load_yaml(path, what='card text'),
+        str(path),
+        name=name,
+        entry=weights.entry,
+        classes=weights.classes,
+        bands=weights.bands,
+    )
+    if not recipe.data.sets:
+        return text
+    aliases: dict[str, set[str]] = defaultdict(set)
+    for names in load_label_map(find_label_map(recipe.data.labels)).names.values():
+        for alias, union in names.items():
+            aliases[union] |= {alias} - {union}
+    classes = (replace(c, aliases=tuple(sorted(aliases[c.name]))) for c in text.classes)
+    return replace(text, classes=tuple(classes))
+
+
+def calibration(recipe: Recipe, text: CardText, data: DataSet) -> list[Feeds]:
+    """Cut tiles of the train split, every so many images, at the scale of flight."""
+    train = data.splits['train']
+    every = max(1, len(train) // CALIBRATION_TILES)
     factor = recipe.data.gsd_m / text.gsd.trained_m if recipe.data.gsd_m else 1.0
-    every = max(1, len(data.splits['train']) // CALIBRATION_TILES)
-    chosen = [rescale(sample, factor) for sample in data.splits['train'][::every]]
-    tiles = [tile_of(sample.image, *size)[None] for sample in chosen]
-    whole = load_for(recipe, root, [recipe.data.test]).splits[recipe.data.test]
-    test = [rescale(sample, factor) for sample in whole]
-    names = tuple(info.name for info in text.classes)
-    variants: dict[VariantName, Measured] = {}
-    limits = list(text.limits)
-    for name, (model, note) in export_variants(recipe, run, data, tiles).items():
-        evaluation = measure(text, name, model, test)
-        figures = quality(evaluation, names)
-        variants[name] = Measured(model, figures, time_graph(model, tiles[0]), note)
-        if name == 'fp32':
-            limits += [f'On the test split {line}.' for line in confusions(names, evaluation)]
-    return write_model_folder(out, replace(text, limits=tuple(limits)), variants)
+    size = (text.input.height, text.input.width)
+    feeds = []
+    for sample in (rescale(sample, factor) for sample in train[::every]):
+        images = [image for image in (sample.before, sample.image) if image is not None]
+        tiles = [tile_of(image, *size)[np.newaxis] for image in images]
+        feeds.append(dict(zip(input_names(recipe.task), tiles, strict=True)))
+    return feeds
 
 
 def export_variants(
-    recipe: Recipe, run: Path, data: DataSet, tiles: list[NDArray[np.uint8]]
+    recipe: Recipe, weights: TrainedNetwork, feeds: list[Feeds], size: tuple[int, int]
 ) -> dict[VariantName, tuple[onnx.ModelProto, str]]:
     """Export and quantise the selected weights; returns graph and note by variant."""
-    entry = network(recipe.network)
-    saved = load_best(run / BEST, entry.name, data.classes)
-    built = entry.build(classes=len(data.classes))
-    built.load_state_dict(saved['model'])
-    height, width = tiles[0].shape[1:3]
-    graph = deploy(entry, built.eval())
-    exported = to_onnx(graph, bands=3, size=(height, width))
-    originals = [tile[0] for tile in tiles[:: max(1, len(tiles) // 5)]]
-    compare_with_torch(graph, exported, comparison_batches(entry, originals, (height, width)))
-    int8 = quantise(exported, tiles, target=AGREEMENT[recipe.task])
-    unit = 'probability' if recipe.task == 'scene' else 'pixels'
-    note = f'agrees with fp32 in {int8.agreement:.2%} of the {unit} on calibration tiles'
+    entry, scheme = weights.entry, weights.normalisation
+    exported = export_model(entry, weights.network, normalisation=scheme, size=size)
+    images = [next(iter(f.values()))[0] for f in feeds[:: max(1, len(feeds) // COMPARED_IMAGES)]]
+    graph = deploy(entry, weights.network, scheme)
+    compare_with_torch(graph, exported, comparison_batches(entry, images, size))
+    int8 = quantise(exported, feeds, target=AGREEMENT[recipe.task])
+    note = (
+        f'agrees with fp32 in {int8.agreement:.2%} of the {UNITS[recipe.task]} on calibration tiles'
+    )
     if int8.float_nodes:
         note += f'; {len(int8.float_nodes)} nodes stay in float'
-    return {
-        'fp32': (exported, f'epoch {saved["epoch"]} of recipe {recipe.name}'),
-        'int8': (int8.model, note),
-    }
+    return {'fp32': (exported, weights.note), 'int8': (int8.model, note)}
 
 
 def measure(
-    text: CardText, name: VariantName, model: onnx.ModelProto, test: Sequence[Sample]
+    text: CardText,
+    name: VariantName,
+    model: onnx.ModelProto,
+    test: Sequence[Sample],
+    gsd_m: float | None,
 ) -> Evaluation:
     """Write a variant as flight would find it, load it back and measure it."""
     with tempfile.TemporaryDirectory() as folder:
@@ -201,7 +197,41 @@ def measure(
             variant=name,
             settings=RuntimeSettings(provider='cpu', threads=1),
         )
-        return evaluate(loaded, test)
+        return evaluate(loaded, test, gsd_m=gsd_m)
+
+
+def permitted(recipe: Recipe, test: Sequence[Sample], name: str) -> dict[str, Sample]:
+    """Choose the images of the set whose images may be shown, by name.
+
+    Raises:
+        DataError: There is no such set.
+    """
+    sets = sorted({sample.origin for sample in test} - {''}) or [Path(recipe.data.path).name]
+    if name not in sets:
+        raise DataError(name, [f'--pictures: no such set; expected one of {sets}'])
+    return {sample.name: sample for sample in test if sample.origin in ('', name)}
+
+
+def draw_failures(
+    card: ModelCard, evaluation: Evaluation, samples: Mapping[str, Sample], gsd_m: float | None
+) -> None:
+    """Draw the worst answers among some images into the model folder."""
+    worst = [score for score in evaluation.worst if score.name in samples][:SHOWN_FAILURES]
+    if not worst:
+        return
+    settings = RuntimeSettings(provider='cpu', threads=1)
+    runner = Runner(load_model(card.folder, task=card.task, settings=settings), gsd_m=gsd_m)
+    drawn = [
+        draw_failure(
+            samples[score.name],
+            runner.run(samples[score.name]),
+            score,
+            palette(card),
+            height=FAILURE_HEIGHT,
+        )
+        for score in worst
+    ]
+    write_jpeg(card.folder / FAILURES, contact_sheet(drawn))
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -210,17 +240,38 @@ def main(argv: list[str] | None = None) -> int:
         prog='python -m rs_onboard.training.publish',
         description='Turn a training run into a model folder.',
     )
+    add_arguments(parser)
+    arguments = parser.parse_args(argv)
+    try:
+        return run(arguments)
+    except (FieldError, DataError, ZooError) as exc:
+        sys.stderr.write(f'error: {exc}\n')
+        return 2
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the arguments."""
     parser.add_argument('recipe', help='path of a YAML recipe, or name of one of the package')
     parser.add_argument('--data', type=Path, required=True, help='folder that holds the data sets')
     parser.add_argument('--run', type=Path, required=True, help='folder of the training run')
     parser.add_argument('--out', type=Path, required=True, help='model folder to write')
-    arguments = parser.parse_args(argv)
-    try:
-        recipe = find_recipe(arguments.recipe)
-        card = publish(recipe, arguments.data, arguments.run, arguments.out)
-    except (FieldError, DataError, ZooError) as exc:
-        sys.stderr.write(f'error: {exc}\n')
-        return 2
+    parser.add_argument(
+        '--pictures',
+        default='',
+        metavar='SET',
+        help='draw the worst test images of this set, whose terms permit it, into the folder',
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Publish and print the figures."""
+    card = publish(
+        find_recipe(arguments.recipe),
+        arguments.data,
+        arguments.run,
+        arguments.out,
+        pictures=arguments.pictures,
+    )
     for variant in card.variants.values():
         figures = ' '.join(f'{key}={value:.4f}' for key, value in variant.quality.items())
         spent = ' '.join(f'{row.threads}t={row.p50_ms}ms' for row in variant.latencies)

@@ -24,13 +24,17 @@ from onnxruntime.quantization import (
 )
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
-from rs_onboard.zoo.export import INPUT, IR_VERSION, session
+from rs_onboard.zoo.export import IR_VERSION, session
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
+    Feeds = dict[str, NDArray[np.uint8]]
+
+# A pixel is taken for changed at this probability, of 255.
+CHANGED = 128
 HEAVY = ('Conv', 'Gemm', 'MatMul')
 # Sums and products are faster in float: SegGhostNet at 512 x 512 took 48 ms so, 55 ms with them.
 LIGHT = ('Concat', 'Relu')
@@ -41,16 +45,15 @@ GELU_WEIGHTS = 4096
 TRIALS = (0, 2, 4, 8, 16)
 
 
-class TileReader(CalibrationDataReader):
-    """Hands calibration tiles to the quantiser one by one."""
+class FeedReader(CalibrationDataReader):
+    """Hands calibration feeds to the quantiser one by one."""
 
-    def __init__(self, tiles: Sequence[NDArray[np.uint8]]) -> None:
-        self.waiting = iter(tiles)
+    def __init__(self, feeds: Sequence[Feeds]) -> None:
+        self.waiting = iter(feeds)
 
-    def get_next(self) -> dict[str, NDArray[np.uint8]] | None:
-        """Give the next (1, H, W, bands) tile."""
-        tile = next(self.waiting, None)
-        return None if tile is None else {INPUT: tile}
+    def get_next(self) -> Feeds | None:
+        """Give the next feeds."""
+        return next(self.waiting, None)
 
 
 @dataclass(frozen=True)
@@ -59,8 +62,8 @@ class Quantised:
 
     Attributes:
         model: The graph.
-        agreement: Share of the probability (scene) or of the pixels (segmentation) that has the
-            class of the float graph.
+        agreement: Share of the probability (scene) or of the pixels (segmentation, change) that has
+            the class of the float graph.
         float_nodes: Nodes left in float because they hurt.
     """
 
@@ -69,14 +72,13 @@ class Quantised:
     float_nodes: tuple[str, ...]
 
 
-def quantise(
-    model: onnx.ModelProto, tiles: Sequence[NDArray[np.uint8]], *, target: float
-) -> Quantised:
+def quantise(model: onnx.ModelProto, feeds: Sequence[Feeds], *, target: float) -> Quantised:
     """Quantise a float graph.
 
     Args:
-        model: Exported graph with input `tiles`.
-        tiles: (1, H, W, bands) uint8 real tiles: they set the ranges and measure the agreement.
+        model: Exported graph.
+        feeds: Real tiles (1, H, W, bands) uint8 by input name: they set the ranges and measure the
+            agreement.
         target: Agreement at which no further node is left in float.
 
     Returns:
@@ -88,13 +90,13 @@ def quantise(
     gelu = 'Erf' in operators
     types = HEAVY if gelu else HEAVY + LIGHT
     small = small_convolutions(prepared) if gelu else ()
-    ranked = [name for name in worst_nodes(prepared, tiles[:8]) if name not in small]
-    expected = answers(model, tiles)
+    ranked = [name for name in worst_nodes(prepared, feeds[:8]) if name not in small]
+    expected = answers(model, feeds)
     best: Quantised | None = None
     for count in TRIALS:
         left = tuple(ranked[:count])
-        candidate = quantise_once(prepared, tiles, types, (*small, *left))
-        found = answers(candidate, tiles)
+        candidate = quantise_once(prepared, feeds, types, (*small, *left))
+        found = answers(candidate, feeds)
         share = float(np.mean([overlap(a, b) for a, b in zip(expected, found, strict=True)]))
         if best is None or share > best.agreement:
             best = Quantised(candidate, share, left)
@@ -127,7 +129,7 @@ def prepare(model: onnx.ModelProto) -> onnx.ModelProto:
 
 def quantise_once(
     prepared: onnx.ModelProto,
-    tiles: Sequence[NDArray[np.uint8]],
+    feeds: Sequence[Feeds],
     types: Sequence[str],
     left: Sequence[str],
 ) -> onnx.ModelProto:
@@ -141,7 +143,7 @@ def quantise_once(
             quantize_static(
                 str(source),
                 str(target),
-                TileReader(tiles),
+                FeedReader(feeds),
                 quant_format=QuantFormat.QDQ,
                 activation_type=QuantType.QUInt8,
                 weight_type=QuantType.QInt8,
@@ -169,7 +171,7 @@ def tidy(model: onnx.ModelProto) -> onnx.ModelProto:
     return model
 
 
-def worst_nodes(prepared: onnx.ModelProto, tiles: Sequence[NDArray[np.uint8]]) -> list[str]:
+def worst_nodes(prepared: onnx.ModelProto, feeds: Sequence[Feeds]) -> list[str]:
     """Order the convolutions and products by how badly 256 steps describe their output.
 
     The figure is the standard deviation of the output in units of a step: outputs with rare far
@@ -183,8 +185,8 @@ def worst_nodes(prepared: onnx.ModelProto, tiles: Sequence[NDArray[np.uint8]]) -
     )
     runner = session(watched)
     low, high, square, count = (dict.fromkeys(nodes, 0.0) for _ in range(4))
-    for tile in tiles:
-        for name, value in zip(nodes, runner.run(list(nodes), {INPUT: tile}), strict=True):
+    for feed in feeds:
+        for name, value in zip(nodes, runner.run(list(nodes), feed), strict=True):
             low[name] = min(low[name], float(value.min()))
             high[name] = max(high[name], float(value.max()))
             square[name] += float(np.square(value - value.mean(), dtype=np.float64).sum())
@@ -196,12 +198,12 @@ def worst_nodes(prepared: onnx.ModelProto, tiles: Sequence[NDArray[np.uint8]]) -
     return sorted(fineness, key=lambda name: float(fineness[name]))
 
 
-def answers(
-    model: onnx.ModelProto, tiles: Sequence[NDArray[np.uint8]]
-) -> list[NDArray[np.generic]]:
-    """Run a graph and keep its first output: probabilities or labels."""
+def answers(model: onnx.ModelProto, feeds: Sequence[Feeds]) -> list[NDArray[np.generic]]:
+    """Run a graph and keep its first output: probabilities, labels, or what has changed."""
     runner = session(model)
-    return [runner.run(None, {INPUT: tile})[0] for tile in tiles]
+    name = runner.get_outputs()[0].name
+    found = [runner.run([name], feed)[0] for feed in feeds]
+    return [values >= CHANGED for values in found] if name == 'probability' else found
 
 
 def overlap(first: NDArray[np.generic], second: NDArray[np.generic]) -> float:

@@ -1,6 +1,6 @@
 # Copyright 2026 The rs_onboard authors
 # SPDX-License-Identifier: Apache-2.0
-"""Tiny data sets in both layouts, and a recipe for each."""
+"""Tiny data sets in every layout, and a recipe for each."""
 
 from __future__ import annotations
 
@@ -13,6 +13,11 @@ import numpy as np
 if TYPE_CHECKING:
     from pathlib import Path
 
+NETWORKS = {
+    'scene': 'decouplenet_d0',
+    'segmentation': 'segghostnet_ued',
+    'change': 'plain_siamese_unet',
+}
 SCENE_CLASSES = ('red', 'green')
 RECIPE = """
 task: {task}
@@ -44,7 +49,7 @@ def write_split(folder: Path, split: str, lines: list[str]) -> None:
 def class_folders(root: Path, train: int = 4) -> Path:
     """Two classes, told apart by colour."""
     folder = root / 'scenes'
-    folder.mkdir()
+    folder.mkdir(parents=True)
     (folder / 'classes.txt').write_text('\n'.join(SCENE_CLASSES), encoding='utf-8')
     rng = np.random.default_rng(1)
     for split, count in (('train', train), ('val', 2), ('test', 2)):
@@ -62,7 +67,7 @@ def class_folders(root: Path, train: int = 4) -> Path:
 def index_masks(root: Path, train: int = 4) -> Path:
     """Dark and bright halves, a strip of value 0 between them."""
     folder = root / 'masks'
-    folder.mkdir()
+    folder.mkdir(parents=True)
     (folder / 'classes.json').write_text(
         json.dumps({'classes': ['unlabeled', 'dark', 'bright']}), encoding='utf-8'
     )
@@ -83,15 +88,38 @@ def index_masks(root: Path, train: int = 4) -> Path:
     return folder
 
 
+def pairs(root: Path, train: int = 4) -> Path:
+    """Two dates of noisy ground; bright squares come (changed) or stay (not)."""
+    folder = root / 'pairs'
+    rng = np.random.default_rng(3)
+    for split, count in (('train', train), ('val', 2), ('test', 2)):
+        names = []
+        for number in range(count):
+            before, after = (rng.integers(40, 90, (128, 160, 3)).astype(np.uint8) for _ in 'AB')
+            mask = np.zeros((128, 160), np.uint8)
+            row, column = 8 + 10 * number, 16 + 8 * number
+            after[row : row + 40, column : column + 48] += 120
+            mask[row : row + 40, column : column + 48] = 255
+            for image in (before, after):
+                image[80:120, 100:140] += 120
+            names.append(f'{split}{number}')
+            for date, image in (('A', before), ('B', after), ('label', mask)):
+                write_image(folder / date / f'{names[-1]}.png', image)
+        write_split(folder, split, names)
+    return folder
+
+
 def recipe_file(root: Path, task: str, epochs: int = 2, network: str = '') -> Path:
     path = root / f'tiny_{task}.yaml'
     data = '{path: scenes, val: val}'
+    if task == 'change':
+        data = '{path: pairs, val: val}'
     if task == 'segmentation':
         data = "{path: masks, holdout: ['*_part0'], ignored_classes: [unlabeled]}"
     path.write_text(
         RECIPE.format(
             task=task,
-            network=network or {'scene': 'decouplenet_d0', 'segmentation': 'segghostnet_ued'}[task],
+            network=network or NETWORKS[task],
             epochs=epochs,
             validation_size=96 if task == 'scene' else 0,
             data=data,

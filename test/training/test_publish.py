@@ -7,38 +7,55 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import cv2
 import pytest
 
 pytest.importorskip('torch')
 pytest.importorskip('onnx')
 
-from small_sets import index_masks, recipe_file
+from small_sets import class_folders, index_masks, recipe_file
 
 from rs_onboard.inference.model import load_model
 from rs_onboard.training.__main__ import main as train
 from rs_onboard.training.data.index_masks import load_index_masks
-from rs_onboard.training.evaluate import evaluate
+from rs_onboard.training.evaluation.measure import evaluate
 from rs_onboard.training.publish import main as publish
-from rs_onboard.training.recipe import find_recipe
+
+CARD = """
+summary: Tells dark from bright.
+input: {side: 128, minimum: 128}
+gsd: {trained_m: 1.0, low_m: 0.5, high_m: 2.0}
+weights:
+  origin: trained in a test
+  licence: Apache-2.0
+  data:
+    - {name: drawn, licence: CC0-1.0, origin: this test}
+evaluation: Two images.
+limits: [Knows nothing else.]
+baseline: {name: plain, training: the same, quality: {accuracy: 0.5}}
+"""
+
+
+def with_card(recipe):
+    recipe.with_suffix('.card.yaml').write_text(CARD, encoding='utf-8')
+    return str(recipe)
 
 
 def test_a_run_becomes_a_model_folder_whose_card_says_what_flight_code_measures(tmp_path, capsys):
     folder = index_masks(tmp_path)
-    recipe = recipe_file(tmp_path, 'segmentation', epochs=3)
-    card_text = find_recipe('segmentation_segghostnet_ued').with_suffix('.card.yaml')
-    text = card_text.read_text(encoding='utf-8').replace('side: 512', 'side: 128')
-    recipe.with_suffix('.card.yaml').write_text(text, encoding='utf-8')
+    recipe = with_card(recipe_file(tmp_path, 'segmentation', epochs=3))
     run, out = tmp_path / 'run', tmp_path / 'models' / 'tiny'
     where = ['--data', str(tmp_path)]
-    assert publish([str(recipe), *where, '--run', str(run), '--out', str(out)]) == 2
-    assert 'best.pt: no such file; train first' in capsys.readouterr().err
-    assert train([str(recipe), *where, '--out', str(run)]) == 0
-    assert publish([str(recipe), *where, '--run', str(run), '--out', str(out)]) == 0
+    assert publish([recipe, *where, '--run', str(run), '--out', str(out)]) == 2
+    assert 'best.pt: no such file' in capsys.readouterr().err
+    assert train([recipe, *where, '--out', str(run)]) == 0
+    assert publish([recipe, *where, '--run', str(run), '--out', str(out)]) == 0
     assert sorted(path.name for path in out.iterdir()) == ['card.yaml', 'fp32.onnx', 'int8.onnx']
     test = load_index_masks(folder, ['test'], ['unlabeled']).splits['test']
     for variant in ('fp32', 'int8'):
         model = load_model(out, task='segmentation', variant=variant)
         assert model.card.class_names == ('dark', 'bright')
+        assert model.card.baseline.quality == {'accuracy': 0.5}
         assert {row.threads for row in model.variant.latencies} == {1, 2}
         figures = evaluate(model, test).figures
         assert model.variant.quality['mean_iou'] == pytest.approx(figures['mean_iou'], abs=1e-4)
@@ -46,7 +63,41 @@ def test_a_run_becomes_a_model_folder_whose_card_says_what_flight_code_measures(
         assert low <= model.variant.quality['mean_iou'] <= high
     assert 'agrees with fp32 in' in model.variant.note
     shutil.copy(Path(run) / 'best.pt', tmp_path / 'best.pt')
-    other = recipe_file(tmp_path, 'segmentation', network='segghostnet_ued_bes')
-    other.with_suffix('.card.yaml').write_text(text, encoding='utf-8')
-    assert publish([str(other), *where, '--run', str(tmp_path), '--out', str(out)]) == 2
-    assert "weights of 'segghostnet_ued'" in capsys.readouterr().err
+    other = with_card(recipe_file(tmp_path, 'segmentation', network='segghostnet_ued_bes'))
+    assert publish([other, *where, '--run', str(tmp_path), '--out', str(out)]) == 2
+    assert 'weights of segghostnet_ued' in capsys.readouterr().err
+
+
+def test_a_union_of_sets_is_measured_set_by_set_and_only_permitted_images_are_shown(
+    tmp_path, capsys
+):
+    for name in ('here', 'there'):
+        class_folders(tmp_path / name)
+        (tmp_path / name / 'scenes').rename(tmp_path / f'set_{name}')
+    (tmp_path / 'both.labels.yaml').write_text(
+        'red: {set_here: red, set_there: red}\nlawn: {set_here: green, set_there: green}\n',
+        encoding='utf-8',
+    )
+    path = recipe_file(tmp_path, 'scene', epochs=1)
+    sets = '{sets: [{path: set_here}, {path: set_there, side: 112}], val: val, labels: '
+    text = path.read_text(encoding='utf-8')
+    labels = tmp_path / 'both.labels.yaml'
+    text = text.replace('data: {path: scenes, val: val}', f'data: {sets}{labels}}}')
+    path.write_text(text, encoding='utf-8')
+    recipe, run, out = with_card(path), tmp_path / 'run', tmp_path / 'models' / 'tiny'
+    where = ['--data', str(tmp_path)]
+    assert train([recipe, *where, '--out', str(run)]) == 0
+    options = [recipe, *where, '--run', str(run), '--out', str(out), '--pictures']
+    assert publish([*options, 'set_here']) == 0
+    model = load_model(out, task='scene')
+    assert [known.aliases for known in model.card.classes] == [(), ('green',)]
+    quality = model.variant.quality
+    parts = [quality[f'accuracy_set_{name}'] for name in ('here', 'there')]
+    assert quality['accuracy'] == pytest.approx(sum(parts) / 2)
+    assert quality['accuracy_set_here_low'] <= parts[0] <= quality['accuracy_set_here_high']
+    if parts[0] < 1:
+        assert cv2.imread(str(out / 'failures.jpg')).shape[1] == 1280
+    capsys.readouterr()
+    assert publish([*options, 'elsewhere']) == 2
+    message = "no such set; expected one of ['set_here', 'set_there']"
+    assert message in capsys.readouterr().err

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from rs_onboard.training.average_precision import Objects
+
     Image = NDArray[np.uint8]
 
 IGNORE = 255
@@ -35,6 +37,7 @@ class Sample:
         mask: (H, W) uint8 class ids, 255 ignored (segmentation, change); None for scenes.
         before: (H, W, 3) uint8 RGB, the earlier image of a pair (change).
         origin: Name of its set where there are several.
+        objects: Oriented boxes (detection).
     """
 
     name: str
@@ -43,6 +46,7 @@ class Sample:
     mask: Image | None = None
     before: Image | None = None
     origin: str = ''
+    objects: Objects | None = None
 
 
 @dataclass(frozen=True)
