@@ -6,18 +6,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rs_onboard.cli.models import bench, export, listing, verify
+from rs_onboard.cli.models import bench, export, listing, signing, verify
 
 if TYPE_CHECKING:
     import argparse
 
-# A module an action, with add_parser(actions) and run(args) -> exit status. Ground equipment
+# The module of each action, with add_parser(actions) and run(args) -> exit status. Ground equipment
 # (torch, onnx) is needed by export and quantize alone.
 ACTIONS = {
     'list': listing,
     'verify': verify,
     'bench': bench,
     'export': export,
+    'keygen': signing,
+    'sign': signing,
 }
 
 
@@ -25,11 +27,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """Add the command."""
     parser = subparsers.add_parser(
         'models',
-        help='model folders: list, verify, bench; export, quantize (ground)',
+        help='model folders: list, verify, bench, sign; export, quantize (ground)',
         description=__doc__,
     )
     actions = parser.add_subparsers(dest='action', required=True, metavar='ACTION')
-    for module in ACTIONS.values():
+    for module in dict.fromkeys(ACTIONS.values()):
         module.add_parser(actions)
 
 

@@ -109,6 +109,7 @@ def find_subjects(args: argparse.Namespace) -> Iterator[Subject]:
             subject = replace(subject, graphs={**subject.graphs, PLAIN: graph})
         yield subject
     if args.networks:
+        import rs_onboard.zoo.catalogue  # noqa: F401, PLC0415  (says what to install)
         from rs_onboard.zoo.bench_graphs import network_graphs  # noqa: PLC0415  (needs torch)
 
         for item in network_graphs(args.networks):
@@ -121,6 +122,7 @@ def find_subjects(args: argparse.Namespace) -> Iterator[Subject]:
 def plain_of(card: ModelCard) -> bytes | None:
     """Export the network of a card plainly; None where torch or the network is missing."""
     try:
+        import rs_onboard.zoo.catalogue  # noqa: F401, PLC0415  (says what to install)
         from rs_onboard.zoo.bench_graphs import plain_graph  # noqa: PLC0415  (needs torch)
         from rs_onboard.zoo.errors import ZooError  # noqa: PLC0415
     except ImportError as exc:
