@@ -18,14 +18,13 @@ import onnxruntime as ort
 
 from rs_onboard import __version__
 from rs_onboard.inference.machine import describe_machine
+from rs_onboard.inference.tables import markdown_table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from rs_onboard.inference.bench import Timing
 
-BEGIN, END = '<!-- models bench -->', '<!-- /models bench -->'
 COLUMNS = (
     'model or network',
     'variant',
@@ -138,38 +137,15 @@ def to_text(rows: Sequence[Timing]) -> str:
 
 def to_markdown(report: Report) -> str:
     """Write the table for a README, with what it takes to read it."""
-    rows = [cells(row) for row in report.rows]
-    lines = [
-        f'| {" | ".join(COLUMNS)} |',
-        f'|{"---|" * 3}{"--:|" * (len(COLUMNS) - 3)}',
-        *(f'| {" | ".join(row)} |' for row in rows),
-    ]
+    table = markdown_table(COLUMNS, [cells(row) for row in report.rows], left=3)
     machine, runs = report.machine, sorted({row.runs for row in report.rows})
-    lines += [
-        '',
+    legend = (
         f'{machine["name"]}, {machine["cores"]} cores'
         + (f', load {machine["load"]} before' if 'load' in machine else '')
         + f'; ONNX Runtime {report.versions["onnxruntime"]}, Python {report.versions["python"]}; '
         f'{report.made[:10]}. Of {" or ".join(map(str, runs))} interleaved calls each, after '
         'warm-up. GMAC: multiply-accumulates of a call in 1e9. Of plain: median of the time by '
         'that of a plain export of the same network, called in the same round. CPU: processor time '
-        'of all threads, which tells less of what else the machine did.',
-    ]
-    return '\n'.join(lines) + '\n'
-
-
-def write_between_markers(path: Path, content: str) -> None:
-    """Put content between the two marker lines of a file.
-
-    Raises:
-        ValueError: The file has no such lines.
-    """
-    text = path.read_text(encoding='utf-8')
-    before, begin, rest = text.partition(f'{BEGIN}\n')
-    _, end, after = rest.partition(f'{END}\n')
-    if not begin or not end:
-        raise ValueError(
-            f'{path}: found no lines {BEGIN} and, after it, {END}. Add them where the table shall '
-            'stand.'
-        )
-    path.write_text(f'{before}{begin}{content}{end}{after}', encoding='utf-8')
+        'of all threads, which tells less of what else the machine did.'
+    )
+    return f'{table}\n{legend}\n'

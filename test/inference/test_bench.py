@@ -16,15 +16,12 @@ import pytest
 from rs_onboard.inference import bench
 from rs_onboard.inference.bench import Candidate, folder_subject, time_together
 from rs_onboard.inference.bench_report import (
-    BEGIN,
     COLUMNS,
-    END,
     cells,
     make_report,
     to_json,
     to_markdown,
     to_text,
-    write_between_markers,
 )
 from rs_onboard.inference.errors import ModelError
 from rs_onboard.inference.macs import count_macs
@@ -162,22 +159,3 @@ def test_what_is_not_known_is_a_dash(report):
     row = replace(report.rows[0], macs=None, of_plain=None)
     assert cells(row)[-3:] == ('-', '-', '-')
     assert to_text([row]).splitlines()[1].split()[-3:] == ['-', '-', '-']
-
-
-def test_the_table_goes_between_its_markers_and_nothing_else_changes(tmp_path, report):
-    path = tmp_path / 'README.md'
-    path.write_text(f'before\n{BEGIN}\nold\n{END}\nafter\n')
-    write_between_markers(path, to_markdown(report))
-    first = path.read_text()
-    assert first.startswith(f'before\n{BEGIN}\n| model or network')
-    assert first.endswith(f'{END}\nafter\n')
-    write_between_markers(path, to_markdown(report))
-    assert path.read_text() == first
-
-
-def test_a_file_without_markers_is_left_alone(tmp_path):
-    path = tmp_path / 'README.md'
-    path.write_text('nothing here\n')
-    with pytest.raises(ValueError, match='Add them where the table shall stand'):
-        write_between_markers(path, 'table\n')
-    assert path.read_text() == 'nothing here\n'

@@ -49,6 +49,7 @@ def run(args: argparse.Namespace) -> int:
     """Measure and print; 1 if something could not be measured."""
     from rs_onboard.inference import bench_report  # noqa: PLC0415  (loads onnxruntime)
     from rs_onboard.inference.machine import describe_machine  # noqa: PLC0415
+    from rs_onboard.inference.tables import write_between_markers  # noqa: PLC0415
 
     counts = {'--threads': args.threads, '--batch': args.batch, '--runs': [args.runs]}
     for option, values in counts.items():
@@ -67,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
         if args.json:
             args.json.write_text(bench_report.to_json(report), encoding='utf-8')
         if args.readme:
-            bench_report.write_between_markers(args.readme, table)
+            write_between_markers(args.readme, 'models bench', table)
     return 1 if problems else 0
 
 
