@@ -135,3 +135,19 @@ def latencies_of(timings: Sequence[Timing], variant: str) -> tuple[Latency, ...]
         for row in timings
         if row.variant == variant
     )
+
+
+def speed_note(timings: Sequence[Timing], variant: str, *, of: str = 'fp32') -> str:
+    """Say what a variant costs beside another one, by the processor time on one thread.
+
+    Args:
+        timings: Rows of both, timed together.
+        variant: The variant.
+        of: What it is compared with.
+    """
+    spent = {row.variant: row.cpu_ms for row in timings if row.threads == min(THREADS)}
+    share = spent[variant] / spent[of]
+    where = f'on {machine_name()} with one thread'
+    if share < 1:
+        return f'takes {share:.2f} of the time of {of} {where}'
+    return f'not faster than {of} {where}: {share:.2f} of its time'

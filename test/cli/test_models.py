@@ -17,6 +17,7 @@ import yaml
 from rs_onboard.cli.main import main
 
 DATA = Path(__file__).parents[1] / 'data'
+README = Path(__file__).parents[2] / 'README.md'
 MODELS = DATA / 'models'
 FACTS = [
     *('--side', '64', '--gsd', '0.3', '--origin', 'drawn at random', '--licence', 'Apache-2.0'),
@@ -84,6 +85,28 @@ def test_list_goes_on_after_a_broken_card(folder, capsys):
     captured = capsys.readouterr()
     assert 'colour-segmentation' in captured.out
     assert 'unknown field' in captured.err
+
+
+def test_the_table_in_the_readme_is_that_of_the_cards(capsys):
+    assert main(['models', 'list', '--markdown']) == 0
+    table = capsys.readouterr().out
+    assert f'<!-- models list -->\n{table}<!-- /models list -->\n' in README.read_text(), (
+        'run: rs_onboard models list --readme README.md'
+    )
+
+
+def test_a_baseline_stands_beside_the_figures(folder, capsys):
+    card = yaml.safe_load((folder / 'card.yaml').read_text())
+    card['variants']['fp32']['quality'] = {'accuracy': 0.9, 'accuracy_low': 0.8}
+    change_card(
+        folder,
+        variants=card['variants'],
+        baseline={'name': 'plain', 'training': 'the same', 'quality': {'accuracy': 0.7}},
+    )
+    assert main(['models', 'list', str(folder), '--markdown']) == 0
+    assert '| accuracy [%]: fp32 90.0, plain 70.0 |' in capsys.readouterr().out
+    assert main(['models', 'list', str(folder)]) == 0
+    assert 'baseline plain: accuracy 0.700; the same' in capsys.readouterr().out
 
 
 def test_verify_prints_a_line_a_variant(folder, capsys):

@@ -69,6 +69,9 @@ def print_cards(cards: Sequence[ModelCard]) -> None:
         print(f'\n{card.name}: {card.summary}')
         for variant in card.variants.values():
             print(f'  {describe_variant(variant)}')
+        if card.baseline:
+            figures = ', '.join(f'{k} {v:.3f}' for k, v in card.baseline.quality.items())
+            print(f'  baseline {card.baseline.name}: {figures}; {card.baseline.training}')
         terms = card.weights
         print(f'  weights: {terms.licence}; {terms.origin}')
         if terms.restrictions:
@@ -105,6 +108,8 @@ def short_row(card: ModelCard) -> tuple[str, ...]:
     low, high = (first.quality.get(f'{name}_{end}') for end in ('low', 'high'))
     spread = '' if low is None or high is None else f' ({100 * low:.1f} to {100 * high:.1f})'
     values[:1] = [f'{value}{spread}' for value in values[:1]]
+    if card.baseline and name in card.baseline.quality:
+        values.append(f'{card.baseline.name} {100 * card.baseline.quality[name]:.1f}')
     terms = card.weights
     return (
         f'`{card.name}`',
