@@ -17,6 +17,7 @@ class DataError(ValueError):
     """A data set that cannot be trained on; every problem names its file."""
 
     def __init__(self, where: str, problems: list[str]) -> None:
+        self.where = where
         self.problems = tuple(problems)
         lines = [f'{where}: {len(problems)} problems found before training:', *problems]
         if len(problems) > SHOWN_PROBLEMS:

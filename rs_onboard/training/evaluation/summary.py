@@ -142,7 +142,7 @@ def summarise(
             'precision': total.precision,
             'recall': total.recall,
             'f1': total.f1,
-            'iou': total.iou,
+            **({} if task == 'scene' else {'iou': total.iou}),
         },
     )
 
