@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, cast
 
 from rs_onboard.inference.errors import CardError, FieldError
-from rs_onboard.inference.fields import Fields, load_yaml
+from rs_onboard.inference.fields import Fields, parse_yaml, read_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -203,14 +203,35 @@ def load_card(folder: Path) -> ModelCard:
     Raises:
         CardError: The folder or card is missing, or a field is missing, unknown or wrong.
     """
+    return parse_card(folder, read_card(folder))
+
+
+def read_card(folder: Path) -> bytes:
+    """Read the bytes of `card.yaml`.
+
+    Raises:
+        CardError: The folder or card is missing, or the card is too large.
+    """
     if not folder.is_dir():
         raise CardError(
             f'{folder}: no such model folder; expected a folder with {CARD_FILE}. '
             'Check the model path, or copy the folder to this machine.'
         )
+    try:
+        return read_yaml(folder / CARD_FILE, what='model card')
+    except FieldError as exc:
+        raise CardError(str(exc)) from None
+
+
+def parse_card(folder: Path, content: bytes) -> ModelCard:
+    """Check the content of `card.yaml` of a model folder.
+
+    Raises:
+        CardError: A field is missing, unknown or wrong.
+    """
     path = folder / CARD_FILE
     try:
-        data = load_yaml(path, what='model card')
+        data = parse_yaml(content, path, what='model card')
     except FieldError as exc:
         raise CardError(str(exc)) from None
     top = Fields(data, str(path), error=CardError)
@@ -231,6 +252,8 @@ def load_card(folder: Path) -> ModelCard:
         limits=top.texts('limits'),
         baseline=read_baseline(top),
     )
+    if card.task == 'change' and len(card.classes) > 2:
+        raise top.fail('classes', len(card.classes), '"change", alone or after its opposite')
     top.done()
     return card
 

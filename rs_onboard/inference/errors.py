@@ -17,5 +17,9 @@ class ModelError(ValueError):
     """A model file that is not what its card, or its task, says."""
 
 
+class SignatureError(ModelError):
+    """A model folder whose signature is missing or not by a trusted key."""
+
+
 class ProviderError(RuntimeError):
     """An execution provider that cannot be had under the provider policy."""

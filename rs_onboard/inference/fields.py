@@ -61,6 +61,15 @@ def load_yaml(path: Path, *, what: str) -> dict[str, Any]:
     Raises:
         FieldError: The file is missing, too large, not UTF-8, not YAML or not a mapping.
     """
+    return parse_yaml(read_yaml(path, what=what), path, what=what)
+
+
+def read_yaml(path: Path, *, what: str) -> bytes:
+    """Read the bytes of a YAML file.
+
+    Raises:
+        FieldError: The file is missing or too large.
+    """
     if not path.is_file():
         raise FieldError(f'{path}: no such {what}; expected a YAML file. Check the path.')
     size = path.stat().st_size
@@ -69,8 +78,17 @@ def load_yaml(path: Path, *, what: str) -> dict[str, Any]:
             f'{path}: {what} of {size} bytes; at most {MAX_YAML_BYTES} are read. '
             'Check that it is the right file.'
         )
+    return path.read_bytes()
+
+
+def parse_yaml(content: bytes, path: Path, *, what: str) -> dict[str, Any]:
+    """Parse the content of a YAML file whose top level is a mapping.
+
+    Raises:
+        FieldError: It is not UTF-8, not YAML or not a mapping.
+    """
     try:
-        data = yaml.load(path.read_text(encoding='utf-8'), Loader=_NoAliasLoader)  # noqa: S506  (a SafeLoader)
+        data = yaml.load(content.decode('utf-8'), Loader=_NoAliasLoader)  # noqa: S506  (a SafeLoader)
     except (yaml.YAMLError, ValueError, RecursionError) as exc:
         # ValueError: bytes that are not UTF-8, dates that no calendar has, numbers without digits.
         reason = ' '.join(str(exc).split())

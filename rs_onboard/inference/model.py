@@ -1,6 +1,6 @@
 # Copyright 2026 The rs_onboard authors
 # SPDX-License-Identifier: Apache-2.0
-"""Load a model folder: hash first, then the graph, then the contract of its task."""
+"""Load a model folder: signature and hash first, then the graph, then the contract of its task."""
 
 from __future__ import annotations
 
@@ -8,39 +8,53 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rs_onboard.inference.card import ModelCard, TaskName, Variant, VariantName, load_card
+from rs_onboard.inference.card import (
+    ModelCard,
+    TaskName,
+    Variant,
+    VariantName,
+    parse_card,
+    read_card,
+)
+from rs_onboard.inference.contract import CONTRACTS, check_class_count, check_contract
+from rs_onboard.inference.engines import Purpose
 from rs_onboard.inference.errors import ModelError
-from rs_onboard.inference.external_data import refuse_external_data
-from rs_onboard.inference.runtime import OnnxRuntime, Runtime, RuntimeSettings, TensorInfo
+from rs_onboard.inference.graph_check import check_graph
+from rs_onboard.inference.graph_file import read_graph
+from rs_onboard.inference.runtime import OnnxRuntime, Runtime, RuntimeSettings, runtime_version
+from rs_onboard.inference.signature import check_signature
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from rs_onboard.inference.engines import Progress
+    from rs_onboard.inference.signature import TrustedKeys
+
 # No onboard network of ours is near this; a larger file is the wrong one.
 MAX_MODEL_BYTES = 512 * 1024 * 1024
 
-# (name, element type, rank) of the inputs and outputs of each task.
-CONTRACTS: Mapping[TaskName, tuple[tuple[tuple[str, str, int], ...], ...]] = {
-    'scene': ((('tiles', 'uint8', 4),), (('probabilities', 'float', 2),)),
-    'segmentation': (
-        (('tiles', 'uint8', 4),),
-        (('labels', 'uint8', 3), ('confidence', 'uint8', 3)),
-    ),
-    'change': (
-        (('before', 'uint8', 4), ('after', 'uint8', 4)),
-        (('probability', 'uint8', 3),),
-    ),
-    'detection': (
-        (('tiles', 'uint8', 4),),
-        (
-            ('boxes', 'float', 2),
-            ('scores', 'float', 1),
-            ('classes', 'int64', 1),
-            ('tile', 'int64', 1),
-        ),
-    ),
-}
+
+@dataclass(frozen=True)
+class VerifiedGraph:
+    """A graph of which everything was checked that can be checked without running it.
+
+    Attributes:
+        card: Its card.
+        variant: The variant.
+        data: The bytes that were checked, to be given to the runtime.
+        signed_by: Fingerprint of the trusted key that signed the card; empty where none was asked.
+    """
+
+    card: ModelCard
+    variant: Variant
+    data: bytes
+    signed_by: str
+
+    @property
+    def file(self) -> str:
+        """Path of the file, for messages."""
+        return str(self.card.folder / self.variant.file)
 
 
 @dataclass(frozen=True)
@@ -51,11 +65,13 @@ class Model:
         card: Its card.
         variant: The variant that was loaded.
         runtime: Runs it.
+        signed_by: Fingerprint of the trusted key that signed the card; empty where none was asked.
     """
 
     card: ModelCard
     variant: Variant
     runtime: Runtime
+    signed_by: str = ''
 
 
 def load_model(
@@ -64,6 +80,9 @@ def load_model(
     task: TaskName,
     variant: VariantName = 'fp32',
     settings: RuntimeSettings | None = None,
+    batch: int = 1,
+    trusted: TrustedKeys | None = None,
+    progress: Progress | None = None,
 ) -> Model:
     """Load and verify one variant of a model folder.
 
@@ -72,15 +91,51 @@ def load_model(
         task: The task the model must be for.
         variant: The variant wanted.
         settings: How to run it.
+        batch: Tiles of one call, for providers that build for a shape.
+        trusted: Keys one of which must have signed the folder; None asks for no signature.
+        progress: Told what takes long.
 
     Raises:
         CardError: The card is missing or wrong.
         ModelError: The model is for another task, lacks the variant, or its file is not the one
-            on the card or not of its task.
+            on the card or not of its task; `SignatureError` where the signature is at fault.
         ProviderError: The provider cannot be had under the policy.
     """
-    card = load_card(folder)
-    if card.task != task:
+    graph = load_graph(folder, task=task, variant=variant, trusted=trusted)
+    runtime = OnnxRuntime(
+        graph.data,
+        settings or RuntimeSettings(),
+        what=graph.file,
+        purpose=purpose(graph, batch),
+        progress=progress,
+    )
+    check_contract(graph.card, graph.file, runtime.inputs, runtime.outputs)
+    return Model(graph.card, graph.variant, runtime, graph.signed_by)
+
+
+def load_graph(
+    folder: Path,
+    *,
+    task: TaskName | None = None,
+    variant: VariantName = 'fp32',
+    trusted: TrustedKeys | None = None,
+) -> VerifiedGraph:
+    """Read one variant of a model folder and check all that needs no runtime.
+
+    Args:
+        folder: The model folder.
+        task: The task the model must be for; None takes that of the card.
+        variant: The variant wanted.
+        trusted: Keys one of which must have signed the folder; None asks for no signature.
+
+    Raises:
+        CardError: The card is missing or wrong.
+        ModelError: As in `load_model`.
+    """
+    content = read_card(folder)
+    signed_by = '' if trusted is None else check_signature(folder, content, trusted)
+    card = parse_card(folder, content)
+    if task is not None and card.task != task:
         raise ModelError(
             f'{folder}: found a model for {card.task}; expected one for {task}. '
             'Check which task the model is given to.'
@@ -91,11 +146,27 @@ def load_model(
             'Choose one of these.'
         )
     chosen = card.variants[variant]
-    graph = read_verified(folder / chosen.file, chosen)
-    refuse_external_data(graph, what=str(folder / chosen.file))
-    runtime = OnnxRuntime(graph, settings or RuntimeSettings(), what=str(folder / chosen.file))
-    check_contract(card, chosen, runtime)
-    return Model(card, chosen, runtime)
+    what = str(folder / chosen.file)
+    data = read_verified(folder / chosen.file, chosen)
+    graph = read_graph(data, what=what)
+    check_graph(graph, what=what, runtime_version=runtime_version())
+    check_contract(card, what, graph.inputs, graph.outputs)
+    check_class_count(card, what, graph)
+    return VerifiedGraph(card, chosen, data, signed_by)
+
+
+def purpose(graph: VerifiedGraph, batch: int) -> Purpose:
+    """Describe what a graph will be run on, for providers that build for a shape.
+
+    Args:
+        graph: The graph.
+        batch: Tiles of one call.
+    """
+    spec = graph.card.input
+    shape = (batch, spec.height, spec.width, len(spec.bands))
+    names = [name for name, _, _ in CONTRACTS[graph.card.task][0]]
+    shapes: Mapping[str, tuple[int, ...]] = dict.fromkeys(names, shape)
+    return Purpose(graph.variant.sha256, graph.variant.name, shapes)
 
 
 def read_verified(path: Path, variant: Variant) -> bytes:
@@ -123,57 +194,3 @@ def read_verified(path: Path, variant: Variant) -> bytes:
             'after it was measured: copy the model folder again, or make a new card for it.'
         )
     return graph
-
-
-def check_contract(card: ModelCard, variant: Variant, runtime: Runtime) -> None:
-    """Refuse a graph whose inputs and outputs are not those of its task.
-
-    Raises:
-        ModelError: Names the tensor, what was found and what was expected.
-    """
-    where = f'{card.folder / variant.file}'
-    for kind, wanted, found in zip(
-        ('input', 'output'), CONTRACTS[card.task], (runtime.inputs, runtime.outputs), strict=True
-    ):
-        have = {info.name: info for info in found}
-        if set(have) != {name for name, _, _ in wanted}:
-            raise ModelError(
-                f'{where}: found {kind}s {sorted(have)}; a {card.task} model has '
-                f'{sorted(name for name, _, _ in wanted)}. Export it with rs_onboard.'
-            )
-        for name, dtype, rank in wanted:
-            info = have[name]
-            if info.dtype != dtype or len(info.shape) != rank:
-                raise ModelError(
-                    f'{where}: {kind} {name!r} is {info.dtype} of shape {list(info.shape)}; '
-                    f'expected {dtype} of rank {rank}. Export it with rs_onboard.'
-                )
-    for info in runtime.inputs:
-        _check_input(card, info, where)
-    if card.task == 'scene' and runtime.outputs[0].shape[-1] != len(card.classes):
-        raise ModelError(
-            f'{where}: output has {runtime.outputs[0].shape[-1]} classes; the card names '
-            f'{len(card.classes)}. Mend the card or export again.'
-        )
-
-
-def _check_input(card: ModelCard, info: TensorInfo, where: str) -> None:
-    """Refuse a graph that cannot take the tiles its card asks for."""
-    batch, height, width, bands = info.shape
-    if bands != len(card.input.bands):
-        raise ModelError(
-            f'{where}: input {info.name!r} has shape {list(info.shape)}; the card names '
-            f'{len(card.input.bands)} bands, which come last. Mend the card or export again.'
-        )
-    if isinstance(batch, int):
-        raise ModelError(
-            f'{where}: input {info.name!r} has shape {list(info.shape)}; expected any number of '
-            'tiles as its first dimension. Export it with rs_onboard.'
-        )
-    for found, wanted in ((height, card.input.height), (width, card.input.width)):
-        if isinstance(found, int) and (card.input.dynamic or found != wanted):
-            size = 'any size' if card.input.dynamic else f'{card.input.height}x{card.input.width}'
-            raise ModelError(
-                f'{where}: input {info.name!r} has shape {list(info.shape)}; the card says '
-                f'{size} px. Mend the card or export again.'
-            )

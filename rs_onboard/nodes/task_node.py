@@ -14,7 +14,7 @@ from sensor_msgs.msg import Image
 from vision_msgs.msg import BoundingBox2DArray, LabelInfo
 
 from rs_onboard.inference.model import load_model
-from rs_onboard.inference.runtime import ProviderPolicy, RuntimeSettings
+from rs_onboard.inference.runtime import RuntimeSettings
 from rs_onboard.nodes import names
 from rs_onboard.nodes.exchange import LATCHED_QOS, RESULT_QOS, Outlet, Writer
 from rs_onboard.nodes.image_messages import stamp_to_ns
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from rs_onboard.inference.card import TaskName, VariantName
     from rs_onboard.inference.model import Model
+    from rs_onboard.inference.providers import ProviderPolicy
     from rs_onboard.nodes.exchange import Exchange
     from rs_onboard.nodes.settings import DetectionSettings, SceneSettings, SegmentationSettings
     from rs_onboard.perception.results import TaskResult

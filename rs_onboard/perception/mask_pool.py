@@ -1,50 +1,25 @@
 # Copyright 2026 The rs_onboard authors
 # SPDX-License-Identifier: Apache-2.0
-"""Large arrays used again once nobody holds them.
-
-A fresh mask of a 4K frame is 8 MB that the system hands out page by page as it is first written:
-about 1.5 ms, more than stitching itself. Results are handed over by reference and kept by others
-for as long as they like, so an array is taken again only when the pool holds its last reference;
-a view counts as one, through its base.
-"""
+"""Masks of a frame, used again once nobody holds them."""
 
 from __future__ import annotations
 
-import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
+from rs_onboard.inference.array_pool import ArrayPool
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-# More arrays than this in use at once are not kept: they are what a slow taker holds.
-MAX_KEPT = 8
 
 
 class MaskPool:
     """Gives out (H, W) uint8 arrays. For one thread; what it gives out may be held by any."""
 
     def __init__(self) -> None:
-        # How many references are counted on an array that only the pool holds differs between
-        # interpreters, so it is measured the way it is used.
-        self._kept: list[NDArray[np.uint8]] = [np.empty((0, 0), np.uint8)]
-        self._alone = self._references(0)
-        self._kept = []
+        self._arrays = ArrayPool()
 
     def take(self, height: int, width: int) -> NDArray[np.uint8]:
         """Return an array of any content that nobody else holds."""
-        for index in range(len(self._kept)):
-            if self._references(index) <= self._alone:
-                if self._kept[index].shape == (height, width):
-                    return self._kept[index]
-                # Frames have changed their size.
-                self._kept[index] = np.empty((height, width), np.uint8)
-                return self._kept[index]
-        fresh = np.empty((height, width), np.uint8)
-        if len(self._kept) < MAX_KEPT:
-            self._kept.append(fresh)
-        return fresh
-
-    def _references(self, index: int) -> int:
-        return sys.getrefcount(self._kept[index])
+        return cast('NDArray[np.uint8]', self._arrays.take((height, width), np.uint8))

@@ -1,103 +1,121 @@
 # Copyright 2026 The rs_onboard authors
 # SPDX-License-Identifier: Apache-2.0
-"""The provider asked for runs, or the policy decides what happens, and says so."""
+"""Sessions run as set, what they give stays as it is, and a provider that fails is noticed."""
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import onnxruntime as ort
 import pytest
 
+from rs_onboard.inference import runtime as runtime_module
+from rs_onboard.inference.engines import MANIFEST, Purpose
 from rs_onboard.inference.errors import ModelError, ProviderError
-from rs_onboard.inference.runtime import (
-    POLICIES,
-    PROVIDERS,
-    OnnxRuntime,
-    RuntimeSettings,
-    choose_provider,
-    default_threads,
-    fall_back,
-)
+from rs_onboard.inference.providers import PROVIDERS
+from rs_onboard.inference.runtime import OnnxRuntime, RuntimeSettings, default_threads
 
 GRAPH = (Path(__file__).parents[1] / 'data' / 'models' / 'colour-scene' / 'fp32.onnx').read_bytes()
 
-CPU = ['CPUExecutionProvider']
-CUDA = ['CUDAExecutionProvider', *CPU]
-TENSORRT = ['TensorrtExecutionProvider', *CUDA]
+TENSORRT = [PROVIDERS['tensorrt'], PROVIDERS['cuda'], PROVIDERS['cpu']]
+EVERY = list(PROVIDERS.values())
+PURPOSE = Purpose('5' * 64, 'fp16', {'tiles': (4, 64, 64, 3)})
 
 
-@pytest.mark.parametrize('policy', POLICIES)
-@pytest.mark.parametrize(
-    ('provider', 'available', 'chosen'),
-    [
-        ('auto', CPU, 'cpu'),
-        ('auto', CUDA, 'cuda'),
-        ('auto', TENSORRT, 'tensorrt'),
-        ('auto', ['AzureExecutionProvider', *CPU], 'cpu'),
-        ('auto', ['XnnpackExecutionProvider', *CPU], 'cpu'),
-        ('cpu', TENSORRT, 'cpu'),
-        ('cuda', TENSORRT, 'cuda'),
-        ('xnnpack', ['XnnpackExecutionProvider', *CPU], 'xnnpack'),
-    ],
-)
-def test_a_provider_that_is_there_is_taken_without_a_word(policy, provider, available, chosen):
-    settings = RuntimeSettings(provider=provider, policy=policy)
-    assert choose_provider(settings, available) == (chosen, '')
+class Tensor:
+    def __init__(self, name, kind, shape):
+        self.name, self.type, self.shape = name, kind, shape
 
 
-@pytest.mark.parametrize('provider', [name for name in PROVIDERS if name != 'cpu'])
-def test_a_provider_that_is_missing_is_refused_by_default(provider):
-    with pytest.raises(ProviderError, match=f"provider '{provider}' cannot be had: .* only cpu"):
-        choose_provider(RuntimeSettings(provider=provider), CPU)
+class Library:
+    """ONNX Runtime as it behaves on machines that the tests do not run on.
 
+    Attributes:
+        active: Full name of the provider that starts; None starts the one asked for.
+        on_cpu: Operators with large results that the provider leaves to the CPU.
+    """
 
-def test_the_refusal_says_what_there_is_and_what_to_do():
-    with pytest.raises(ProviderError) as caught:
-        choose_provider(RuntimeSettings(provider='acl'), TENSORRT)
-    assert 'only cpu, cuda, tensorrt' in str(caught.value)
-    assert "set provider_policy to 'warn'" in str(caught.value)
+    __version__ = '1.23.2'
+    ExecutionMode = ort.ExecutionMode
 
+    def __init__(self):
+        self.active = None
+        self.on_cpu = []
+        self.sessions = []
+        self.breaks = False
 
-def test_warning_falls_back_and_says_so_while_allowing_says_nothing():
-    warn = RuntimeSettings(provider='cuda', policy='warn')
-    assert choose_provider(warn, CPU) == (
-        'cpu',
-        'cuda cannot be had (this ONNX Runtime has only cpu); running on cpu',
-    )
-    assert choose_provider(RuntimeSettings(provider='cuda', policy='allow'), CPU) == ('cpu', '')
+    def get_available_providers(self):
+        return EVERY
 
+    class SessionOptions(SimpleNamespace):
+        def __init__(self):
+            super().__init__(entries={}, enable_profiling=False)
 
-def test_an_unknown_provider_is_refused_whatever_the_policy():
-    for policy in POLICIES:
-        with pytest.raises(ProviderError, match="found 'gpu'; expected auto, cpu, xnnpack, acl"):
-            choose_provider(RuntimeSettings(provider='gpu', policy=policy), TENSORRT)
+        def add_session_config_entry(self, key, value):
+            self.entries[key] = value
 
-
-def test_a_fall_back_names_what_runs_instead():
-    settings = RuntimeSettings(provider='tensorrt', policy='warn')
-    assert fall_back(settings, 'tensorrt', 'it gave CUDAExecutionProvider', instead='cuda') == (
-        'cuda',
-        'tensorrt cannot be had (it gave CUDAExecutionProvider); running on cuda',
-    )
+    def InferenceSession(self, graph, sess_options, providers):  # noqa: N802  (its name there)
+        session = Session(self, sess_options, providers)
+        self.sessions.append(session)
+        return session
 
 
 class Session:
-    """A session whose provider failed to start, as ONNX Runtime leaves it: without an error."""
+    def __init__(self, library, options, providers):
+        self.library, self.options, self.asked = library, options, providers
+        self.calls = []
 
-    active = 'CPUExecutionProvider'
-
-    def __init__(self, graph, sess_options, providers):
-        Session.asked = providers
+    @property
+    def provider(self):
+        return self.library.active or self.asked[0][0]
 
     def get_providers(self):
-        return [self.active, 'CPUExecutionProvider']
+        return [self.provider, PROVIDERS['cpu']]
 
     def get_inputs(self):
-        return []
+        return [Tensor('tiles', 'tensor(uint8)', ['N', 'H', 'W', 3])]
 
-    get_outputs = get_inputs
+    def get_outputs(self):
+        return [Tensor('labels', 'tensor(uint8)', ['N', 'H', 'W'])]
+
+    def run(self, names, feeds):
+        self.calls.append(feeds['tiles'].shape)
+        if self.library.breaks:
+            raise RuntimeError('CUDA error 700')
+        folder = dict(self.asked)[self.asked[0][0]].get('trt_engine_cache_path')
+        if folder:
+            (Path(folder) / 'graph.engine').write_bytes(b'engine')
+        return [feeds['tiles'][..., 0]]
+
+    def end_profiling(self):
+        nodes = [{'op_name': 'Conv', 'provider': self.provider, 'output_size': '9000'}]
+        nodes += [
+            {'op_name': name, 'provider': PROVIDERS['cpu'], 'output_size': '9000'}
+            for name in self.library.on_cpu
+        ]
+        path = Path(self.options.profile_file_prefix + '_1.json')
+        path.write_text(json.dumps([{'cat': 'Node', 'args': node} for node in nodes]))
+        return str(path)
+
+
+@pytest.fixture
+def library(monkeypatch):
+    fake = Library()
+    monkeypatch.setattr(runtime_module, 'ort', fake)
+    monkeypatch.setattr(runtime_module, 'gpu_name', lambda _: 'Orin sm_87')
+    monkeypatch.setattr(runtime_module, 'tensorrt_version', lambda: '10.3.0')
+    return fake
+
+
+def opened(tmp_path, provider, policy='refuse', **settings):
+    lines = []
+    settings = RuntimeSettings(provider, policy, engine_cache=tmp_path / 'engines', **settings)
+    runtime = OnnxRuntime(b'', settings, what='m.onnx', purpose=PURPOSE, progress=lines.append)
+    return runtime, lines
 
 
 @pytest.mark.parametrize(
@@ -108,26 +126,92 @@ class Session:
         ('tensorrt', 'CPUExecutionProvider', 'cpu'),
     ],
 )
-def test_a_provider_that_fails_to_start_is_noticed(monkeypatch, provider, active, runs):
-    monkeypatch.setattr(ort, 'get_available_providers', lambda: TENSORRT)
-    monkeypatch.setattr(ort, 'InferenceSession', Session)
-    monkeypatch.setattr(Session, 'active', active)
+def test_a_provider_that_fails_to_start_is_noticed(tmp_path, library, provider, active, runs):
+    library.active = active
     with pytest.raises(ProviderError, match=f"'{provider}' cannot be had: it gave {active}"):
         OnnxRuntime(b'', RuntimeSettings(provider=provider), what='m.onnx')
     runtime = OnnxRuntime(b'', RuntimeSettings(provider=provider, policy='warn'), what='m.onnx')
     assert runtime.provider == runs
     assert runtime.notice.endswith(f'running on {runs}')
+    # What stands in is opened as itself, without options of the provider that failed.
+    assert library.sessions[-1].asked[0][0] == PROVIDERS[runs]
     allowed = OnnxRuntime(b'', RuntimeSettings(provider=provider, policy='allow'), what='m.onnx')
     assert (allowed.provider, allowed.notice) == (runs, '')
 
 
-def test_the_cpu_stands_behind_every_other_provider(monkeypatch):
-    monkeypatch.setattr(ort, 'get_available_providers', lambda: TENSORRT)
-    monkeypatch.setattr(ort, 'InferenceSession', Session)
-    for provider, chain in (('cpu', CPU), ('cuda', CUDA), ('tensorrt', TENSORRT)):
-        monkeypatch.setattr(Session, 'active', PROVIDERS[provider])
-        runtime = OnnxRuntime(b'', RuntimeSettings(provider=provider), what='m.onnx')
-        assert (runtime.provider, Session.asked) == (provider, chain)
+def test_a_graph_that_falls_back_in_part_is_noticed(tmp_path, library):
+    library.on_cpu = ['GridSample']
+    with pytest.raises(ProviderError, match=r"'cuda' leaves 1 of 2 nodes \(GridSample\)"):
+        opened(tmp_path, 'cuda')
+    runtime, _ = opened(tmp_path, 'cuda', 'warn')
+    assert runtime.notice == 'cuda leaves 1 of 2 nodes (GridSample) to the CPU'
+    assert (runtime.provider, runtime.placement) == ('cuda', 'cuda 1, cpu 1')
+
+
+def test_the_cpu_is_not_profiled(tmp_path, library):
+    runtime, _ = opened(tmp_path, 'cpu')
+    assert (runtime.provider, runtime.notice, runtime.placement) == ('cpu', '', '')
+    (session,) = library.sessions
+    assert not session.options.enable_profiling
+    assert session.calls == []
+
+
+def test_an_engine_is_built_once_and_used_from_then_on(tmp_path, library):
+    first, lines = opened(tmp_path, 'tensorrt')
+    assert first.provider == 'tensorrt'
+    assert any('building the TensorRT engine for Orin sm_87' in line for line in lines)
+    builder, user = library.sessions
+    # Built for one tile and for a full call, elsewhere than where it is used.
+    assert builder.calls == [(1, 64, 64, 3), (4, 64, 64, 3)]
+    (folder,) = (tmp_path / 'engines').iterdir()
+    assert sorted(path.name for path in folder.iterdir()) == ['graph.engine', MANIFEST]
+    assert user.asked[0][1]['trt_engine_cache_path'] == str(folder)
+    assert builder.asked[0][1]['trt_engine_cache_path'] != str(folder)
+    _, lines = opened(tmp_path, 'tensorrt')
+    assert lines == []
+    assert len(library.sessions) == 3
+
+
+def test_a_machine_that_does_not_tell_its_gpu_builds_at_every_start(tmp_path, library, monkeypatch):
+    monkeypatch.setattr(runtime_module, 'gpu_name', lambda _: '')
+    _, lines = opened(tmp_path, 'tensorrt')
+    assert lines[0].startswith('engine cache: not used')
+    assert not (tmp_path / 'engines').exists()
+
+
+def test_tensorrt_never_builds_in_flight(tmp_path, library):
+    runtime, _ = opened(tmp_path, 'tensorrt')
+    runtime._bound = None
+    tiles = np.ones((3, 64, 64, 3), np.uint8)
+    assert runtime.run({'tiles': tiles})['labels'].shape == (3, 64, 64)
+    for shape in ((5, 64, 64, 3), (1, 32, 64, 3)):
+        with pytest.raises(ModelError, match=r'engine was built for 1 to 4 tiles of \(64, 64, 3\)'):
+            runtime.run({'tiles': np.ones(shape, np.uint8)})
+
+
+def test_a_provider_that_breaks_on_its_first_call_is_a_model_error(tmp_path, library):
+    library.breaks = True
+    with pytest.raises(ModelError, match=r'm.onnx: cuda cannot run it on .*CUDA error 700'):
+        opened(tmp_path, 'cuda')
+
+
+def test_threads_spinning_and_memory_are_as_set(tmp_path, library):
+    opened(tmp_path, 'cpu', threads=3)
+    opened(tmp_path, 'cpu', threads=3, spinning=True, arena=False, memory_pattern=True)
+    usual, other = (session.options for session in library.sessions)
+    spinning = 'session.intra_op.allow_spinning'
+    assert (usual.intra_op_num_threads, usual.entries[spinning]) == (3, '0')
+    assert (usual.enable_cpu_mem_arena, usual.enable_mem_pattern) == (True, False)
+    assert other.entries[spinning] == '1'
+    assert (other.enable_cpu_mem_arena, other.enable_mem_pattern) == (False, True)
+
+
+def test_xnnpack_brings_its_own_threads(tmp_path, library):
+    opened(tmp_path, 'xnnpack', threads=3, spinning=True)
+    (session,) = library.sessions
+    assert session.options.intra_op_num_threads == 1
+    assert session.options.entries['session.intra_op.allow_spinning'] == '0'
+    assert session.asked[0] == (PROVIDERS['xnnpack'], {'intra_op_num_threads': '3'})
 
 
 def test_inputs_and_outputs_are_described():
@@ -135,6 +219,17 @@ def test_inputs_and_outputs_are_described():
     (tiles,), (probabilities,) = runtime.inputs, runtime.outputs
     assert (tiles.name, tiles.dtype, tiles.shape) == ('tiles', 'uint8', ('N', 'H', 'W', 3))
     assert (probabilities.dtype, probabilities.shape) == ('float', ('N', 3))
+
+
+def test_a_result_does_not_change_while_later_frames_run():
+    runtime = OnnxRuntime(GRAPH, RuntimeSettings(threads=1), what='m.onnx')
+    dark = runtime.run({'tiles': np.zeros((2, 32, 32, 3), np.uint8)})['probabilities']
+    before = dark.copy()
+    for value in (50, 100, 150):
+        tiles = np.zeros((2, 32, 32, 3), np.uint8)
+        tiles[..., 1] = value
+        runtime.run({'tiles': tiles})
+    assert np.array_equal(dark, before)
 
 
 def test_a_graph_that_does_not_load_names_the_file_and_the_version():

@@ -8,7 +8,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rs_onboard.perception.mask_pool import MAX_KEPT, MaskPool
+from rs_onboard.inference.array_pool import MAX_KEPT
+from rs_onboard.perception.mask_pool import MaskPool
 
 
 def address(array):

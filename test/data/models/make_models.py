@@ -158,13 +158,71 @@ def broken_scenes():
     yield 'weights-outside-in-a-branch', [chosen, far, *nodes], [tiles], outputs, [yes]
 
 
+def hostile_scenes():
+    """Yield (name, nodes, inputs, outputs, constants) of graphs made to take all memory or time."""
+    nodes, outputs, constants = scene_graph()
+    tiles = [tensor('tiles', TensorProto.UINT8, ['N', 'H', 'W', 3])]
+    huge = TensorProto(name='huge', data_type=TensorProto.FLOAT, dims=[1_000_000, 1_000_000])
+    huge.raw_data = bytes(16)
+    yield 'huge-initialiser', nodes, tiles, outputs, [*constants, huge]
+    size = numpy_helper.from_array(np.array([1_000_000, 1_000_000]), 'size')
+    grown = helper.make_node('Expand', ['logits', 'size'], ['grown'])
+    shrunk = helper.make_node('ReduceMax', ['grown'], ['less'], axes=[0], keepdims=0)
+    yield 'expands', [*nodes, grown, shrunk], tiles, outputs, [*constants, size]
+    body = helper.make_graph(
+        [
+            helper.make_node('Identity', ['go'], ['on']),
+            helper.make_node('Identity', ['before'], ['after']),
+        ],
+        'body',
+        [
+            tensor('turn', TensorProto.INT64, []),
+            tensor('go', TensorProto.BOOL, []),
+            tensor('before', TensorProto.FLOAT, ['N', 3]),
+        ],
+        [tensor('on', TensorProto.BOOL, []), tensor('after', TensorProto.FLOAT, ['N', 3])],
+    )
+    endless = helper.make_node('Loop', ['', 'yes', 'logits'], ['late'], body=body)
+    last = helper.make_node('Softmax', ['late'], ['probabilities'], axis=1)
+    yes = numpy_helper.from_array(np.array(True), 'yes')
+    yield 'endless-loop', [*nodes[:3], endless, last], tiles, outputs, [*constants, yes]
+
+
+def four_labels():
+    """A segmentation graph whose last convolution makes four classes."""
+    weight = numpy_helper.from_array(np.ones((4, 3, 1, 1), np.float32), 'weight')
+    nodes = [
+        helper.make_node('Cast', ['tiles'], ['float'], to=TensorProto.FLOAT),
+        helper.make_node('Transpose', ['float'], ['planes'], perm=[0, 3, 1, 2]),
+        helper.make_node('Conv', ['planes', 'weight'], ['logits']),
+        helper.make_node('ArgMax', ['logits'], ['index'], axis=1, keepdims=0),
+        helper.make_node('Cast', ['index'], ['labels'], to=TensorProto.UINT8),
+        helper.make_node('Identity', ['labels'], ['confidence']),
+    ]
+    _, outputs, _ = segmentation_graph()
+    return nodes, outputs, [weight]
+
+
 def write_broken():
     folder = HERE / 'broken'
     folder.mkdir(exist_ok=True)
-    for name, nodes, inputs, outputs, constants in broken_scenes():
+    tiles = [tensor('tiles', TensorProto.UINT8, ['N', 'H', 'W', 3])]
+    plain, outputs, constants = scene_graph()
+    labels = four_labels()
+    graphs = [
+        *((*graph, {'': 17}) for graph in broken_scenes()),
+        *((*graph, {'': 17}) for graph in hostile_scenes()),
+        ('newer-opset', plain, tiles, outputs, constants, {'': 99}),
+        ('older-opset', plain, tiles, outputs, constants, {'': 9}),
+        ('foreign-import', plain, tiles, outputs, constants, {'': 17, 'com.microsoft': 1}),
+        ('four-labels', labels[0], tiles, labels[1], labels[2], {'': 17}),
+    ]
+    for name, nodes, inputs, results, numbers, opsets in graphs:
+        if name == 'custom-operator':
+            opsets = opsets | {'odd': 1}  # noqa: PLW2901
         model = helper.make_model(
-            helper.make_graph(nodes, name, inputs, outputs, constants),
-            opset_imports=[helper.make_opsetid('', 17), helper.make_opsetid('odd', 1)],
+            helper.make_graph(nodes, name, inputs, results, numbers),
+            opset_imports=[helper.make_opsetid(*opset) for opset in opsets.items()],
             ir_version=8,
         )
         (folder / f'{name}.onnx').write_bytes(model.SerializeToString())
