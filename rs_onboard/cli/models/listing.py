@@ -110,13 +110,14 @@ def short_row(card: ModelCard) -> tuple[str, ...]:
     values[:1] = [f'{value}{spread}' for value in values[:1]]
     if card.baseline and name in card.baseline.quality:
         values.append(f'{card.baseline.name} {100 * card.baseline.quality[name]:.1f}')
+    metric = name.replace('_', ' ').replace('iou', 'IoU')
     terms = card.weights
     return (
         f'`{card.name}`',
         f'{card.task}, {len(card.classes)} classes',
         card.network,
         '; '.join(data.name for data in terms.data) if card.trained else 'NOT TRAINED',
-        f'{name.replace("_", " ")} [%]: {", ".join(values)}' if values else 'not measured',
+        f'{metric} [%]: {", ".join(values)}' if values else 'not measured',
         f'{terms.licence}; {terms.restrictions}' if terms.restrictions else terms.licence,
     )
 
