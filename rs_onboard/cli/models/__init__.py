@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rs_onboard.cli.models import bench, export, listing, signing, verify
+from rs_onboard.cli.models import bench, export, listing, page, signing, verify
 
 if TYPE_CHECKING:
     import argparse
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 # (torch, onnx) is needed by export and quantize alone.
 ACTIONS = {
     'list': listing,
+    'page': page,
     'verify': verify,
     'bench': bench,
     'export': export,
