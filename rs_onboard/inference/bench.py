@@ -14,7 +14,7 @@ import numpy as np
 
 from rs_onboard.inference.card import load_card
 from rs_onboard.inference.macs import count_macs
-from rs_onboard.inference.model import load_model
+from rs_onboard.inference.model import load_graph, load_model
 from rs_onboard.inference.runtime import OnnxRuntime
 from rs_onboard.inference.sample import sample_feeds
 
@@ -107,11 +107,11 @@ class Graph:
 
     Attributes:
         data: Its bytes.
-        open: Loads it.
+        open: Loads it, for calls of at most so many tiles.
     """
 
     data: bytes
-    open: Callable[[RuntimeSettings], Runtime]
+    open: Callable[[RuntimeSettings, int], Runtime]
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,7 @@ class Subject:
         macs: dict[tuple[str, int], int | None] = {}
         for setting in settings:
             for variant, graph in self.graphs.items():
-                runtime = graph.open(setting)
+                runtime = graph.open(setting, max(batches))
                 for batch in batches:
                     feeds = sample_feeds(runtime.inputs, batch, *self.size)
                     if (variant, batch) not in macs:
@@ -162,20 +162,21 @@ class Subject:
 
 
 def folder_subject(folder: Path) -> Subject:
-    """Take the variants of a model folder; each is verified when it is opened, as in flight.
+    """Take the variants of a model folder, verified as in flight.
 
     Raises:
         CardError: The card is missing or wrong.
-        OSError: A file cannot be read.
+        ModelError: A file is not that of the card.
     """
     card = load_card(folder)
     graphs = {}
-    for name, variant in card.variants.items():
+    for name in card.variants:
 
-        def opened(settings: RuntimeSettings, name: VariantName = name) -> Runtime:
-            return load_model(folder, task=card.task, variant=name, settings=settings).runtime
+        def opened(settings: RuntimeSettings, batch: int, name: VariantName = name) -> Runtime:
+            model = load_model(folder, task=card.task, variant=name, settings=settings, batch=batch)
+            return model.runtime
 
-        graphs[str(name)] = Graph((folder / variant.file).read_bytes(), opened)
+        graphs[str(name)] = Graph(load_graph(folder, variant=name).data, opened)
     return Subject(card.name, (card.input.height, card.input.width), graphs)
 
 
@@ -186,7 +187,7 @@ def loose_graph(data: bytes, *, what: str) -> Graph:
         data: ONNX file.
         what: What it is, for messages.
     """
-    return Graph(data, lambda settings: OnnxRuntime(data, settings, what=what))
+    return Graph(data, lambda settings, _: OnnxRuntime(data, settings, what=what))
 
 
 def time_together(candidates: Sequence[Candidate], *, runs: int, warm_up: int) -> list[Timing]:

@@ -17,6 +17,7 @@ import numpy as np
 import onnxruntime as ort
 
 from rs_onboard import __version__
+from rs_onboard.inference.gpu import tensorrt_version
 from rs_onboard.inference.machine import describe_machine
 from rs_onboard.inference.tables import markdown_table
 
@@ -77,6 +78,7 @@ def make_report(
             'onnxruntime': ort.__version__,
             'numpy': np.__version__,
             'opencv': cv2.__version__,
+            **({'tensorrt': version} if (version := tensorrt_version()) else {}),
             **_installed('onnx', 'torch'),
         },
         rows=tuple(rows),

@@ -9,6 +9,8 @@ import platform
 import re
 from pathlib import Path
 
+from rs_onboard.inference.gpu import gpu_name
+
 CPU_INFO = Path('/proc/cpuinfo')
 BOARD = Path('/proc/device-tree/model')
 GOVERNOR = Path('/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor')
@@ -28,7 +30,7 @@ def describe_machine() -> dict[str, str | int | float]:
 
     Returns:
         `name`, `architecture`, `cores`, `system`, and where known `load` (average of a minute),
-        `governor` of the clocks and `temperature_c`, the hottest zone.
+        `governor` of the clocks, `temperature_c` of the hottest zone and `gpu`.
     """
     facts: dict[str, str | int | float] = {
         'name': machine_name(),
@@ -43,6 +45,8 @@ def describe_machine() -> dict[str, str | int | float]:
     zones = [_text(path) for path in THERMAL.glob('thermal_zone*/temp')]
     if degrees := [int(zone) / 1000 for zone in zones if zone.lstrip('-').isdecimal()]:
         facts['temperature_c'] = max(degrees)
+    if gpu := gpu_name(0):
+        facts['gpu'] = gpu
     return facts
 
 

@@ -12,7 +12,6 @@ import numpy as np
 from rs_onboard.inference.card import CARD_FILE, load_card
 from rs_onboard.inference.errors import ModelError, ProviderError
 from rs_onboard.inference.model import load_model
-from rs_onboard.inference.runtime import RuntimeSettings
 from rs_onboard.inference.sample import sample_feeds
 
 if TYPE_CHECKING:
@@ -23,6 +22,8 @@ if TYPE_CHECKING:
 
     from rs_onboard.inference.card import InputSpec, ModelCard
     from rs_onboard.inference.model import Model
+    from rs_onboard.inference.runtime import RuntimeSettings
+    from rs_onboard.inference.signature import TrustedKeys
 
 BATCHES = (1, 5)
 # A tile gets the same answer alone and among others, but for another order of sums.
@@ -52,12 +53,15 @@ class Verdict:
     notice: str
 
 
-def verify_folder(folder: Path, settings: RuntimeSettings | None = None) -> Iterator[Verdict]:
+def verify_folder(
+    folder: Path, settings: RuntimeSettings | None = None, *, trusted: TrustedKeys | None = None
+) -> Iterator[Verdict]:
     """Load and run every variant; a bad one does not stop the others.
 
     Args:
         folder: The model folder.
         settings: How to run them.
+        trusted: Keys one of which must have signed the folder; None asks for no signature.
 
     Raises:
         CardError: The card is missing or wrong, so that nothing can be verified.
@@ -68,10 +72,17 @@ def verify_folder(folder: Path, settings: RuntimeSettings | None = None) -> Iter
         provider, notice = '', ''
         try:
             model = load_model(
-                folder, task=card.task, variant=name, settings=settings or RuntimeSettings()
+                folder,
+                task=card.task,
+                variant=name,
+                settings=settings,
+                batch=max(BATCHES),
+                trusted=trusted,
             )
             provider, notice = model.runtime.provider, model.runtime.notice
-            for height, width in sizes_promised(card.input):
+            sizes = sizes_promised(card.input)
+            # A TensorRT engine is built for the size of the card and refuses others by design.
+            for height, width in sizes[:1] if provider == 'tensorrt' else sizes:
                 run_at(model, height, width)
                 shapes += [(batch, height, width) for batch in BATCHES]
         except (ModelError, ProviderError, OSError) as exc:

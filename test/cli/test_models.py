@@ -179,7 +179,7 @@ def test_bench_goes_on_after_a_model_that_cannot_be_loaded(folder, capsys):
     command = ['models', 'bench', str(folder.parent), '--no-plain', '--runs', '2']
     assert main(command) == 1
     captured = capsys.readouterr()
-    assert 'rs_onboard: error: colour-scene: ' in captured.err
+    assert 'rs_onboard: error: model: ' in captured.err
     assert 'colour-segmentation' in captured.out
 
 
@@ -401,10 +401,40 @@ def test_a_signature_covers_the_folder_and_a_broken_one_gets_none(folder, tmp_pa
     assert 'found a file; expected none' in error_of(capsys)
     assert main(['models', 'sign', str(folder), '--key', str(key)]) == 0
     assert (folder / 'card.yaml.sig').stat().st_size == 64
+    verify = ['models', 'verify', str(folder), '--trusted-keys', str(tmp_path / 'key.pem.pub')]
+    assert main(verify) == 0
+    change_card(folder, summary='Another one.')
+    assert main(verify) == 1
+    assert 'that no key of' in capsys.readouterr().out
     (folder / 'card.yaml.sig').unlink()
+    assert main(verify) == 1
+    assert 'no signature' in capsys.readouterr().out
     (folder / 'fp32.onnx').write_bytes(b'')
     assert main(['models', 'sign', str(folder), '--key', str(key)]) == 1
     assert not (folder / 'card.yaml.sig').exists()
+
+
+def test_build_says_what_it_does_and_what_is_missing(folder, capsys, monkeypatch):
+    import onnxruntime
+
+    from rs_onboard.inference import model
+
+    command = ['models', 'build', str(folder), '--batch', '3']
+    assert main([*command, '--variants', 'int8']) == 0
+    assert '0 of 0 are ready' in capsys.readouterr().out
+    if 'TensorrtExecutionProvider' not in onnxruntime.get_available_providers():
+        assert main(command) == 1
+        assert "provider 'tensorrt' cannot be had" in capsys.readouterr().out
+
+    def load(place, *, progress, batch, settings, **_):
+        progress(f'building for {batch} tiles on {settings.provider}')
+
+    monkeypatch.setattr(model, 'load_model', load)
+    assert main(command) == 0
+    out = capsys.readouterr().out
+    assert '1 of 1: colour-scene fp32' in out
+    assert 'building for 3 tiles on tensorrt' in out
+    assert '1 of 1 are ready' in out
 
 
 def test_synthetic_images_have_the_bands_of_the_network():

@@ -20,7 +20,7 @@ ONE = RuntimeSettings(provider='cpu', threads=1)
 
 
 def run(graph, tiles):
-    return loose_graph(graph, what='graph').open(ONE).run({'tiles': tiles})
+    return loose_graph(graph, what='graph').open(ONE, 2).run({'tiles': tiles})
 
 
 def test_both_forms_of_a_network_give_the_same_answers():

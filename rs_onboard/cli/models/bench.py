@@ -57,10 +57,11 @@ def run(args: argparse.Namespace) -> int:
             raise ValueError(f'{option}: found {min(values)}; expected whole numbers above 0')
     machine = describe_machine()
     rows: list[Timing] = []
-    subjects = list(find_subjects(args))
-    for subject in subjects:
-        rows += measure(subject, args)
-    problems = len(subjects) - len({row.name for row in rows})
+    problems: list[str] = []
+    for subject in find_subjects(args, problems):
+        rows += measure(subject, args, problems)
+    for problem in problems:
+        print('rs_onboard: error:', ' '.join(problem.split()), file=sys.stderr)
     if rows:
         report = bench_report.make_report(rows, machine)
         table = bench_report.to_markdown(report)
@@ -72,8 +73,8 @@ def run(args: argparse.Namespace) -> int:
     return 1 if problems else 0
 
 
-def measure(subject: Subject, args: argparse.Namespace) -> list[Timing]:
-    """Time a subject under all settings; says what is wrong where it cannot be."""
+def measure(subject: Subject, args: argparse.Namespace, problems: list[str]) -> list[Timing]:
+    """Time a subject under all settings; adds to the problems where it cannot be."""
     from rs_onboard.inference.bench import time_together  # noqa: PLC0415  (loads onnxruntime)
     from rs_onboard.inference.errors import ModelError, ProviderError  # noqa: PLC0415
     from rs_onboard.inference.runtime import RuntimeSettings  # noqa: PLC0415
@@ -88,12 +89,15 @@ def measure(subject: Subject, args: argparse.Namespace) -> list[Timing]:
         candidates = subject.candidates(settings, args.batch)
         return time_together(candidates, runs=args.runs, warm_up=args.warm_up)
     except (ModelError, ProviderError) as exc:
-        print(f'rs_onboard: error: {subject.name}: {exc}', file=sys.stderr)
+        problems.append(f'{subject.name}: {exc}')
         return []
 
 
-def find_subjects(args: argparse.Namespace) -> Iterator[Subject]:
-    """Yield model folders, then networks, each with its plain export where that can be had."""
+def find_subjects(args: argparse.Namespace, problems: list[str]) -> Iterator[Subject]:
+    """Yield model folders, then networks, each with its plain export where that can be had.
+
+    A folder that must not fly adds to the problems.
+    """
     from rs_onboard.inference.bench import (  # noqa: PLC0415  (loads onnxruntime)
         PLAIN,
         Subject,
@@ -101,9 +105,18 @@ def find_subjects(args: argparse.Namespace) -> Iterator[Subject]:
         loose_graph,
     )
     from rs_onboard.inference.card import load_card  # noqa: PLC0415
+    from rs_onboard.inference.errors import CardError, ModelError  # noqa: PLC0415
+
+    def read(folder: Path) -> Subject | None:
+        try:
+            return folder_subject(folder)
+        except (CardError, ModelError) as exc:
+            problems.append(f'{folder.name}: {exc}')
+            return None
 
     for folder in () if args.only_networks else find_folders(args.names):
-        subject = folder_subject(folder)
+        if (subject := read(folder)) is None:
+            continue
         plain = None if args.no_plain else plain_of(load_card(folder))
         if plain is not None:
             graph = loose_graph(plain, what=f'plain export of {subject.name}')

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rs_onboard.cli.models.folders import NAMES_HELP, find_folders
@@ -11,9 +12,9 @@ from rs_onboard.cli.models.folders import NAMES_HELP, find_folders
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
-    from pathlib import Path
 
     from rs_onboard.inference.runtime import RuntimeSettings
+    from rs_onboard.inference.signature import TrustedKeys
     from rs_onboard.inference.verify import Verdict
 
 DESCRIPTION = """\
@@ -30,16 +31,24 @@ def add_parser(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     parser.add_argument('names', nargs='*', metavar='NAME', help=NAMES_HELP)
     parser.add_argument('--provider', default='auto', help='default: %(default)s')
     parser.add_argument('--threads', type=int, default=0, help='default: all cores but one')
+    parser.add_argument(
+        '--trusted-keys', type=Path, metavar='FILE', help='ask for a signature by one of these'
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Print a line a variant; 1 if one fails."""
     from rs_onboard.inference.runtime import RuntimeSettings  # noqa: PLC0415  (loads onnxruntime)
 
+    trusted = None
+    if args.trusted_keys:
+        from rs_onboard.inference.signature import load_trusted_keys  # noqa: PLC0415
+
+        trusted = load_trusted_keys(args.trusted_keys)
     settings = RuntimeSettings(provider=args.provider, threads=args.threads)
     failed = total = 0
     for folder in find_folders(args.names):
-        for line, passed in verdicts(folder, settings):
+        for line, passed in verdicts(folder, settings, trusted):
             print(line, flush=True)
             total += 1
             failed += not passed
@@ -47,7 +56,9 @@ def run(args: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
-def verdicts(folder: Path, settings: RuntimeSettings) -> Iterator[tuple[str, bool]]:
+def verdicts(
+    folder: Path, settings: RuntimeSettings, trusted: TrustedKeys | None = None
+) -> Iterator[tuple[str, bool]]:
     """Yield a line and whether it is good news, for every variant and stray file."""
     from rs_onboard.inference.card import load_card  # noqa: PLC0415  (a quick command line)
     from rs_onboard.inference.errors import CardError  # noqa: PLC0415
@@ -55,7 +66,7 @@ def verdicts(folder: Path, settings: RuntimeSettings) -> Iterator[tuple[str, boo
 
     name = folder.name
     try:
-        for verdict in verify_folder(folder, settings):
+        for verdict in verify_folder(folder, settings, trusted=trusted):
             yield describe(name, verdict), not verdict.problem
         for file in strays(load_card(folder)):
             text = f'{name}: FAILED: {file} is in the folder, but not on the card. Remove it.'
