@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import cv2
@@ -23,59 +23,117 @@ if TYPE_CHECKING:
 HAZE_COLOUR = 225.0
 
 
-def window(
-    image: Image,
-    mask: Image | None,
-    size: int,
-    recipe: AugmentRecipe,
-    rng: np.random.Generator,
-) -> tuple[Image, Image | None]:
-    """Cut a random square window, turned and flipped, and resize it to (size, size).
+@dataclass(frozen=True)
+class Window:
+    """A square part of an image, in any direction.
 
-    Beyond the border the image is mirrored and the mask ignored.
+    Attributes:
+        x: Column of its centre [px].
+        y: Row of its centre [px].
+        side: Length of a side [px].
+        angle: Rotation against the image [rad].
+        turns: Quarter turns of what was cut.
+        flip: Whether it is mirrored after that.
     """
-    height, width = image.shape[:2]
-    base = min(height, width) if recipe.base == 'image' else size
-    side = math.exp(rng.uniform(math.log(recipe.low), math.log(recipe.high))) * base
-    angle = rng.uniform(-math.pi, math.pi) if rng.random() < recipe.rotate else 0.0
-    # A window that leaves the image in one direction is centred in it, so that mirrors stay small.
-    reach = side / 2 * (abs(math.cos(angle)) + abs(math.sin(angle)))
-    reach = min(reach, side * 0.6)
-    cx = rng.uniform(min(reach, width / 2), max(width - reach, width / 2))
-    cy = rng.uniform(min(reach, height / 2), max(height - reach, height / 2))
-    pixels = max(round(side), 1)
-    cos, sin = math.cos(angle) * side / pixels, math.sin(angle) * side / pixels
-    half = (pixels - 1) / 2
-    inverse = np.array(
-        [
-            [cos, -sin, cx - 0.5 - cos * half + sin * half],
-            [sin, cos, cy - 0.5 - sin * half - cos * half],
-        ]
-    )
-    flags = cv2.WARP_INVERSE_MAP
-    cut = cv2.warpAffine(
-        image,
-        inverse,
-        (pixels, pixels),
-        flags=flags | cv2.INTER_LINEAR,
-        borderMode=cv2.BORDER_REFLECT_101,
-    )
-    method = cv2.INTER_AREA if pixels > size else cv2.INTER_LINEAR
-    cut = cv2.resize(cut, (size, size), interpolation=method)
-    turns, flip = int(rng.integers(4)), rng.random() < 0.5
-    out = orient(np.asarray(cut, np.uint8), turns, flip=flip)
-    if mask is None:
-        return out, None
-    cut_mask = cv2.warpAffine(
-        mask,
-        inverse,
-        (pixels, pixels),
-        flags=flags | cv2.INTER_NEAREST,
-        borderMode=cv2.BORDER_CONSTANT,
-        borderValue=(IGNORE,),
-    )
-    cut_mask = cv2.resize(cut_mask, (size, size), interpolation=cv2.INTER_NEAREST)
-    return out, orient(np.asarray(cut_mask, np.uint8), turns, flip=flip)
+
+    x: float
+    y: float
+    side: float
+    angle: float
+    turns: int
+    flip: bool
+
+    @classmethod
+    def draw(
+        cls,
+        height: int,
+        width: int,
+        size: int,
+        recipe: AugmentRecipe,
+        rng: np.random.Generator,
+        point: tuple[float, float] | None = None,
+    ) -> Window:
+        """Choose a window of an image (height, width) for a tile of `size`.
+
+        It holds `point` (x, y) where one is given and the image is large enough.
+        """
+        base = min(height, width) if recipe.base == 'image' else size
+        side = math.exp(rng.uniform(math.log(recipe.low), math.log(recipe.high))) * base
+        angle = rng.uniform(-math.pi, math.pi) if rng.random() < recipe.rotate else 0.0
+        # A window that leaves the image in one direction is centred, so that mirrors stay small.
+        reach = side / 2 * (abs(math.cos(angle)) + abs(math.sin(angle)))
+        reach = min(reach, side * 0.6)
+        centre = []
+        for index, length in enumerate((width, height)):
+            low, high = min(reach, length / 2), max(length - reach, length / 2)
+            if point:
+                near = point[index] - 0.4 * side, point[index] + 0.4 * side
+                low, high = (float(np.clip(v, low, high)) for v in near)
+            centre.append(rng.uniform(low, high))
+        turns, flip = int(rng.integers(4)), rng.random() < 0.5
+        return cls(centre[0], centre[1], side, angle, turns, flip)
+
+    def moved(self, x: float, y: float, angle: float, scale: float) -> Window:
+        """Misplace the window by (x, y) px of the image, a rotation [rad] and a factor."""
+        return replace(
+            self,
+            x=self.x + x,
+            y=self.y + y,
+            side=self.side * scale,
+            angle=self.angle + angle,
+        )
+
+    def cut(self, image: Image, size: int) -> Image:
+        """Cut from (H, W, 3) and resize to (size, size, 3); beyond the border it is mirrored."""
+        pixels, inverse = self._grid()
+        cut = cv2.warpAffine(
+            image,
+            inverse,
+            (pixels, pixels),
+            flags=cv2.WARP_INVERSE_MAP | cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_REFLECT_101,
+        )
+        method = cv2.INTER_AREA if pixels > size else cv2.INTER_LINEAR
+        cut = cv2.resize(cut, (size, size), interpolation=method)
+        return orient(np.asarray(cut, np.uint8), self.turns, flip=self.flip)
+
+    def cut_mask(self, mask: Image, size: int) -> Image:
+        """Cut from (H, W) and resize to (size, size); beyond the border it is ignored."""
+        pixels, inverse = self._grid()
+        cut = cv2.warpAffine(
+            mask,
+            inverse,
+            (pixels, pixels),
+            flags=cv2.WARP_INVERSE_MAP | cv2.INTER_NEAREST,
+            borderMode=cv2.BORDER_CONSTANT,
+            borderValue=(IGNORE,),
+        )
+        cut = cv2.resize(cut, (size, size), interpolation=cv2.INTER_NEAREST)
+        return orient(np.asarray(cut, np.uint8), self.turns, flip=self.flip)
+
+    def move(self, points: NDArray[np.float64], size: int) -> NDArray[np.float64]:
+        """Bring points (N, 2) x, y [px, centres at whole numbers] of the image into the tile."""
+        pixels, inverse = self._grid()
+        forward = np.linalg.inv(np.vstack([inverse, (0.0, 0.0, 1.0)]))
+        cut = points @ forward[:2, :2].T + forward[:2, 2]
+        x, y = ((cut + 0.5) * size / pixels - 0.5).T
+        for _ in range(self.turns):
+            x, y = y, size - 1 - x
+        return np.stack([size - 1 - x if self.flip else x, y], axis=1)
+
+    def _grid(self) -> tuple[int, NDArray[np.float64]]:
+        """Give the side in whole pixels and the matrix from those to the image."""
+        pixels = max(round(self.side), 1)
+        step = self.side / pixels
+        cos, sin = math.cos(self.angle) * step, math.sin(self.angle) * step
+        half = (pixels - 1) / 2
+        inverse = np.array(
+            [
+                [cos, -sin, self.x - 0.5 - cos * half + sin * half],
+                [sin, cos, self.y - 0.5 - sin * half - cos * half],
+            ]
+        )
+        return pixels, inverse
 
 
 def orient(array: Image, turns: int, *, flip: bool) -> Image:
@@ -159,19 +217,16 @@ def compress(image: Image, rng: np.random.Generator) -> Image:
     return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)
 
 
-def augment(
+def degrade(
     image: Image,
-    mask: Image | None,
-    size: int,
     recipe: AugmentRecipe,
     rng: np.random.Generator,
     tones: tuple[Tone, Tone] | None = None,
-) -> tuple[Image, Image | None]:
-    """Make a sample of (size, size) from an image (H, W, 3) and its mask (H, W), if any.
+) -> Image:
+    """Vary what light, air and camera do to an image (H, W, 3).
 
     `tones` are those of the whole image and of another one, which it may take on.
     """
-    image, mask = window(image, mask, size, recipe, rng)
     if tones and rng.random() < recipe.tone:
         image = retone(image, *tones, share=rng.uniform(0.3, 1.0))
     if recipe.colour and rng.random() < 0.8:
@@ -182,4 +237,18 @@ def augment(
         image = haze(image, rng)
     if rng.random() < recipe.jpeg:
         image = compress(image, rng)
-    return image, mask
+    return image
+
+
+def augment(
+    image: Image,
+    mask: Image | None,
+    size: int,
+    recipe: AugmentRecipe,
+    rng: np.random.Generator,
+    tones: tuple[Tone, Tone] | None = None,
+) -> tuple[Image, Image | None]:
+    """Make a sample of (size, size) from an image (H, W, 3) and its mask (H, W), if any."""
+    place = Window.draw(image.shape[0], image.shape[1], size, recipe, rng)
+    cut = degrade(place.cut(image, size), recipe, rng, tones)
+    return cut, None if mask is None else place.cut_mask(mask, size)

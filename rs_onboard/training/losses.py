@@ -1,6 +1,6 @@
 # Copyright 2026 The rs_onboard authors
 # SPDX-License-Identifier: Apache-2.0
-"""Losses: smoothed cross entropy with mixed labels, and those of the segmentation networks."""
+"""Losses: cross entropy with mixed labels, and those of segmentation and change networks."""
 
 from __future__ import annotations
 
@@ -104,3 +104,22 @@ def balanced_edge(logit: Tensor, edges: Tensor) -> Tensor:
         functional.binary_cross_entropy_with_logits(logit, truth, weight=weight, reduction='sum')
         / edges.numel()
     )
+
+
+def change(logit: Tensor, labels: Tensor, dice_weight: float) -> Tensor:
+    """Binary cross entropy, plus 1 - Dice coefficient of the change found in the whole batch.
+
+    Args:
+        logit: (N, H, W) of change.
+        labels: (N, H, W) 1 changed, 0 unchanged, 255 ignored.
+        dice_weight: Weight of the Dice loss.
+    """
+    known = (labels != IGNORE).to(logit.dtype)
+    truth = (labels == 1).to(logit.dtype)
+    entropy = functional.binary_cross_entropy_with_logits(
+        logit, truth, weight=known, reduction='sum'
+    ) / known.sum().clamp(min=1)
+    found = logit.sigmoid() * known
+    both = (found * truth).sum()
+    coefficient = (2 * both + 1) / (found.sum() + truth.sum() + 1)
+    return entropy + dice_weight * (1 - coefficient)

@@ -19,7 +19,6 @@ from rs_onboard.training.augment import (
     orient,
     recolour,
     retone,
-    window,
 )
 from rs_onboard.training.data.sample import IGNORE
 from rs_onboard.training.recipe import AugmentRecipe, load_recipe
@@ -42,7 +41,7 @@ def test_image_and_mask_move_together():
     rng = np.random.default_rng(0)
     seen = 0.0
     for _ in range(50):
-        cut, labels = window(image, mask, 64, GEOMETRY, rng)
+        cut, labels = augment(image, mask, 64, GEOMETRY, rng)
         assert cut.shape == (64, 64, 3)
         assert labels.shape == (64, 64)
         known = labels != IGNORE
@@ -58,7 +57,7 @@ def test_a_window_of_the_whole_image_is_one_of_the_eight_orientations():
     wanted = {orient(image, t, flip=f).tobytes() for t in range(4) for f in (False, True)}
     assert len(wanted) == 8
     rng = np.random.default_rng(2)
-    found = {window(image, None, 32, whole, rng)[0].tobytes() for _ in range(200)}
+    found = {augment(image, None, 32, whole, rng)[0].tobytes() for _ in range(200)}
     assert found == wanted
 
 
@@ -67,7 +66,7 @@ def test_an_image_smaller_than_the_window_is_mirrored_and_its_mask_ignored_beyon
     mask[:] = 1
     rng = np.random.default_rng(3)
     wide = AugmentRecipe('tile', 1.5, 1.5, 0, 0, 0, 0, 0, 0)
-    cut, labels = window(image + 1, mask, 64, wide, rng)
+    cut, labels = augment(image + 1, mask, 64, wide, rng)
     assert cut.min() >= 1
     assert 0.1 < (labels == IGNORE).mean() < 0.9
 

@@ -1,0 +1,118 @@
+# Copyright 2026 The rs_onboard authors
+# SPDX-License-Identifier: Apache-2.0
+"""Training of change detection."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from rs_onboard.training import losses
+from rs_onboard.training.augment_pairs import PairAugmentation
+from rs_onboard.training.metrics import Confusion
+from rs_onboard.training.tasks.base import Scores, to_input
+from rs_onboard.zoo.a2net import A2Net
+from rs_onboard.zoo.lsnet import LSNet
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+    from torch import Tensor, nn
+
+    from rs_onboard.training.data.sample import DataSet, Sample
+    from rs_onboard.training.recipe import Recipe
+
+# Probabilities are counted in this many steps to find the threshold.
+LEVELS = 256
+
+
+def date_input(network: nn.Module, images: Sequence[NDArray[np.uint8]]) -> Tensor:
+    """Stack (H, W, 3) uint8 images to (N, 3, H, W) float32 in the range that the network takes."""
+    if not isinstance(network, LSNet):
+        return to_input(images)
+    stacked = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).float()
+    return stacked.contiguous(memory_format=torch.channels_last)
+
+
+def change_logits(network: nn.Module, before: Tensor, after: Tensor) -> list[Tensor]:
+    """Compute logits of change (N, H, W) in training: the result, then coarser side outputs."""
+    if isinstance(network, A2Net):
+        return [logit[:, 0] for logit in network.change_logits(before, after)]
+    logits = network(before, after)
+    return [logits[:, 1] - logits[:, 0]]
+
+
+class ChangeTask:
+    """Change between two dates: cross entropy and Dice of the result and of side outputs."""
+
+    def __init__(self, recipe: Recipe, data: DataSet) -> None:
+        self.recipe = recipe
+        train = data.splits['train']
+        self.augmentation = PairAugmentation(train, recipe.augment, recipe.pairs)
+
+    def loss(
+        self,
+        network: nn.Module,
+        samples: Sequence[Sample],
+        size: int,
+        rng: np.random.Generator,
+    ) -> Tensor:
+        """Augment pairs with their masks and add up the losses of all outputs."""
+        tiles = self.augmentation.tiles(samples, size, rng)
+        before = date_input(network, [tile.before for tile in tiles])
+        after = date_input(network, [tile.after for tile in tiles])
+        labels = torch.from_numpy(np.stack([tile.mask for tile in tiles]))
+        result, *sides = change_logits(network, before, after)
+        recipe = self.recipe.loss
+        total = losses.change(result, labels, recipe.dice)
+        if recipe.side:
+            for side in sides:
+                total = total + recipe.side * losses.change(side, labels, recipe.dice)
+        return total
+
+    def validate(self, network: nn.Module, samples: Sequence[Sample]) -> Scores:
+        """Find changes in whole tiles; the F1 at the best threshold selects."""
+        histogram = count_probabilities(network, samples)
+        level = best_level(histogram)
+        best, half = confusion_at(histogram, level), confusion_at(histogram, LEVELS // 2)
+        figures = {
+            'f1': float(best.f1[1]),
+            'precision': float(best.precision[1]),
+            'recall': float(best.recall[1]),
+            'threshold': level / LEVELS,
+            'f1_half': float(half.f1[1]),
+        }
+        return Scores(float(np.nan_to_num(best.f1[1])), figures)
+
+
+def count_probabilities(network: nn.Module, samples: Sequence[Sample]) -> NDArray[np.int64]:
+    """Count pixels by truth and probability of change: (2, 256)."""
+    histogram = np.zeros((2, LEVELS), np.int64)
+    for sample in samples:
+        assert sample.before is not None
+        assert sample.mask is not None
+        with torch.no_grad():
+            dates = (date_input(network, [image]) for image in (sample.before, sample.image))
+            logits = network(*dates)
+            probability = (logits[0, 1] - logits[0, 0]).sigmoid().numpy()
+        found = np.minimum((probability * LEVELS).astype(np.int64), LEVELS - 1)
+        for truth in range(2):
+            histogram[truth] += np.bincount(found[sample.mask == truth], minlength=LEVELS)
+    return histogram
+
+
+def confusion_at(histogram: NDArray[np.int64], level: int) -> Confusion:
+    """Make the confusion matrix of calling everything from `level` on changed."""
+    return Confusion(np.stack([histogram[:, :level].sum(1), histogram[:, level:].sum(1)], axis=1))
+
+
+def best_level(histogram: NDArray[np.int64]) -> int:
+    """Find the threshold of the highest F1 of change, 1 to 255."""
+    # Counted from above: all that is found, and what of it is right.
+    found = histogram.sum(0)[::-1].cumsum()[::-1]
+    right = histogram[1][::-1].cumsum()[::-1]
+    f1 = 2 * right / np.maximum(found + histogram[1].sum(), 1)
+    return int(f1[1:].argmax()) + 1
