@@ -7,10 +7,11 @@ stage, no custom operator. What it takes from the literature, and why:
 
 - anchor-free points with task-aligned assignment (Feng et al., TOOD, ICCV 2021): one prediction a
   point is a ninth of the work of nine anchors, and nothing has to be tuned to the sizes in a set;
-- a box as centre offset, log size and the direction (cos 2 theta, sin 2 theta): the doubled angle is
-  continuous where le90 jumps, so no ship lies at a seam of the code;
-- the probabilistic IoU as loss (Llerena et al., Gaussian Bounding Boxes and Probabilistic IoU, 2021):
-  it compares covariances, is smooth in all five numbers and does not mind what a square is called;
+- a box as centre offset, log size and the direction (cos 2 theta, sin 2 theta): the doubled angle
+  is continuous where le90 jumps, so no ship lies at a seam of the code;
+- the probabilistic IoU as loss (Llerena et al., Gaussian Bounding Boxes and Probabilistic IoU,
+  2021): it compares covariances, is smooth in all five numbers and does not mind what a square is
+  called;
 - a path-aggregation neck and heads of depthwise separable convolutions (as in PicoDet, Yu et al.,
   2021) with ReLU, which int8 keeps and ONNX Runtime fuses.
 """
@@ -79,8 +80,8 @@ def separable(cin: int, cout: int, *, stride: int = 1) -> nn.Sequential:
 class PathAggregation(nn.Module):
     """Carry coarse context down to fine maps, then fine detail up to coarse ones.
 
-    Takes maps at strides 8, 16 and 32; gives WIDTH channels at strides 8, 16, 32 and 64. Liu et al.,
-    PANet, CVPR 2018.
+    Takes maps at strides 8, 16 and 32; gives WIDTH channels at strides 8, 16, 32 and 64. Liu et
+    al., PANet, CVPR 2018.
     """
 
     def __init__(self, channels: Sequence[int]) -> None:

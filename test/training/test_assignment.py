@@ -8,7 +8,9 @@ import math
 
 import pytest
 
-torch = pytest.importorskip('torch')
+pytest.importorskip('torch')
+
+import torch
 
 from rs_onboard.training.assignment import POINTS, assign, candidates
 from rs_onboard.training.gaussian_boxes import direction_of
@@ -68,7 +70,7 @@ def test_a_small_object_between_the_points_is_learnt_all_the_same():
 
 
 def test_the_points_that_fit_best_have_the_highest_scores():
-    points, strides = grid()
+    points, _ = grid()
     boxes = torch.cat((points, torch.full((len(points), 2), 3.0)), dim=1)
     best = int(((points - torch.tensor([32.0, 32.0])).square().sum(1)).argmin())
     boxes[best] = torch.tensor([32.0, 32.0, 24.0, 24.0])

@@ -12,7 +12,9 @@ import cv2
 import numpy as np
 import pytest
 
-torch = pytest.importorskip('torch')
+pytest.importorskip('torch')
+
+import torch
 
 from rs_onboard.perception.boxes import corners
 from rs_onboard.training.augment import Window
@@ -54,8 +56,8 @@ def test_boxes_and_pixels_move_together():
         moved = within(objects, place, 96)
         for box, label in zip(moved.boxes, moved.classes, strict=True):
             inside = np.zeros((96, 96), np.uint8)
-            box = box * (1, 1, 0.7, 0.5, 1)
-            cv2.fillConvexPoly(inside, np.rint(corners(box[None])[0]).astype(np.int32), 1)
+            core = corners([box * (1, 1, 0.7, 0.5, 1)])[0]
+            cv2.fillConvexPoly(inside, np.rint(core).astype(np.int32), 1)
             pixels = tile[inside > 0, 0].astype(int)
             if len(pixels) > 8:
                 assert np.median(pixels) == pytest.approx((255, 130)[label], abs=12)
@@ -66,8 +68,8 @@ def test_boxes_and_pixels_move_together():
 def test_an_object_mostly_outside_the_tile_is_not_asked_for():
     quad = corners([[0.0, 50.0, 40.0, 10.0, 0.0]])[0]
     assert visible_share(quad, 100) == pytest.approx(0.5, abs=0.07)
-    assert visible_share(quad + [200, 0], 100) == 0.0
-    assert visible_share(quad + [50, 0], 100) == 1.0
+    assert visible_share(quad + np.array([200, 0]), 100) == 0.0
+    assert visible_share(quad + np.array([50, 0]), 100) == 1.0
 
 
 class FreePoints(torch.nn.Module):

@@ -9,8 +9,9 @@ import math
 import numpy as np
 import pytest
 
-torch = pytest.importorskip('torch')
+pytest.importorskip('torch')
 
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -68,7 +68,11 @@ def test_an_image_without_objects_has_an_empty_file(folder):
     [
         ('labels_obb_dota/im1.txt', '1 2 3 4 5 6 7 ship 0\n', 'im1.txt, line 1'),
         ('labels_obb_dota/im1.txt', '1 2 3 4 5 6 7 nan ship 0\n', 'expected eight numbers'),
-        ('labels_obb_dota/im1.txt', line(BOX + [500, 0, 0, 0, 0]), 'outside the image of 120x90'),
+        (
+            'labels_obb_dota/im1.txt',
+            line(BOX + np.array([500, 0, 0, 0, 0])),
+            'outside the image of 120x90',
+        ),
         ('images/im2.png', b'no image', 'im2.png: not a readable image'),
         ('splits/val.txt', 'im1\n', 'im1: in split'),
         ('splits/val.txt', 'im9\n', 'images/im9: missing'),

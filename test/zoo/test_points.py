@@ -9,8 +9,10 @@ import math
 import numpy as np
 import pytest
 
-torch = pytest.importorskip('torch')
+pytest.importorskip('torch')
 pytest.importorskip('onnx')
+
+import torch
 
 from rs_onboard.perception.boxes import corners, normalise
 from rs_onboard.zoo.catalogue import network

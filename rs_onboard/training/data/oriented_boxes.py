@@ -3,8 +3,8 @@
 """Images with oriented boxes in the form of DOTA.
 
 `splits/<split>.txt` (ids), `images/<id>.<webp|png|jpg|tif>`, `labels_obb_dota/<id>.txt` with lines
-`x1 y1 x2 y2 x3 y3 x4 y4 class difficult` in pixels; `classes.txt` gives the order of the classes and
-may be missing, which is that of the alphabet then.
+`x1 y1 x2 y2 x3 y3 x4 y4 class difficult` in pixels; `classes.txt` gives the order of the classes,
+which is that of the alphabet without it.
 """
 
 from __future__ import annotations
