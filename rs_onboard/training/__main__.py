@@ -12,6 +12,7 @@ from pathlib import Path
 from rs_onboard.inference.errors import FieldError
 from rs_onboard.training.data.load import load_for
 from rs_onboard.training.errors import DataError
+from rs_onboard.training.progress import ProgressLine
 from rs_onboard.training.recipe import find_recipe, load_recipe
 from rs_onboard.zoo.errors import TorchMissingError, ZooError
 
@@ -24,7 +25,25 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument('recipe', help='path of a YAML recipe, or name of one of the package')
     parser.add_argument('--data', type=Path, required=True, help='folder that holds the data sets')
     parser.add_argument('--out', type=Path, required=True, help='folder of checkpoints and log')
-    parser.add_argument('--weights', type=Path, help='best.pt of an earlier run to start from')
+    parser.add_argument(
+        '--weights',
+        type=Path,
+        help='best.pt of an earlier run to start from; a shared backbone is enough',
+    )
+    parser.add_argument(
+        '--teacher',
+        type=Path,
+        action='append',
+        default=[],
+        help='best.pt of a run to learn from, where the recipe distils (repeatable)',
+    )
+    parser.add_argument('--device', default='cpu', help='cpu, cuda or cuda:N (default: cpu)')
+    parser.add_argument(
+        '--precision',
+        choices=('float32', 'bfloat16', 'float16'),
+        default='float32',
+        help='of convolutions and products, by autocast (default: float32)',
+    )
     limit = parser.add_mutually_exclusive_group()
     limit.add_argument('--minutes', type=float, help='time the run may take')
     limit.add_argument('--stop-at', metavar='HH:MM', help='local time at which the run ends')
@@ -63,9 +82,22 @@ def main(argv: list[str] | None = None) -> int:
         data = load_for(recipe, arguments.data)
         # The catalogue comes first: it says what to install where torch is missing.
         from rs_onboard.zoo import catalogue  # noqa: PLC0415, F401, I001
+        from rs_onboard.training.device import Device  # noqa: PLC0415
         from rs_onboard.training.trainer import Trainer  # noqa: PLC0415
 
-        trainer = Trainer(recipe, data, arguments.out, seconds=seconds)
+        device = Device(arguments.device, arguments.precision)
+        device.check()
+        line = ProgressLine()
+        trainer = Trainer(
+            recipe,
+            data,
+            arguments.out,
+            seconds=seconds,
+            teachers=arguments.teacher,
+            device=device,
+            report=line.report,
+            progress=line.show,
+        )
         if arguments.weights and not trainer.state.epoch:
             trainer.start_from(arguments.weights)
         state = trainer.run()

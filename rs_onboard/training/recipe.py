@@ -13,10 +13,10 @@ from rs_onboard.inference.errors import FieldError
 from rs_onboard.inference.fields import Fields, load_yaml
 from rs_onboard.training.errors import RecipeError
 
-TaskName = Literal['scene', 'segmentation', 'change']
+TaskName = Literal['scene', 'detection', 'segmentation', 'change', 'pretrain']
 WindowBase = Literal['image', 'tile']
 
-TASKS: tuple[TaskName, ...] = ('scene', 'segmentation', 'change')
+TASKS: tuple[TaskName, ...] = ('scene', 'detection', 'segmentation', 'change', 'pretrain')
 BASES: tuple[WindowBase, ...] = ('image', 'tile')
 
 
@@ -42,7 +42,10 @@ class DataRecipe:
             several.
         sets: Several sets of class folders under one list of classes.
         labels: Label map that names the classes of those sets, by name or path.
+        unlabelled: Folders of sets of any layout whose images are learnt from without their labels
+            (pretrain; scene where teachers answer for them).
         train: Name of the split that is trained on.
+        also: Names of further splits that are trained on.
         val: Name of the split that selects the weights; empty to take `holdout` of the train split.
         test: Name of the split that is measured at the end and never looked at before.
         holdout: Patterns of the ids of the train split that select instead of being trained on.
@@ -55,7 +58,9 @@ class DataRecipe:
     path: str
     sets: tuple[SetRecipe, ...]
     labels: str
+    unlabelled: tuple[str, ...]
     train: str
+    also: tuple[str, ...]
     val: str
     test: str
     holdout: tuple[str, ...]
@@ -163,6 +168,19 @@ class LossRecipe:
 
 
 @dataclass(frozen=True)
+class DistilRecipe:
+    """How much is learnt from teachers (scene).
+
+    Attributes:
+        share: Weight of the teachers' answers; the labels have the rest.
+        temperature: Divisor of the logits of both sides.
+    """
+
+    share: float
+    temperature: float
+
+
+@dataclass(frozen=True)
 class Recipe:
     """A training run.
 
@@ -181,6 +199,7 @@ class Recipe:
         steps: Sizes and batches in order.
         optimiser: Optimiser.
         loss: Losses.
+        distil: Learning from teachers, None without.
     """
 
     name: str
@@ -197,6 +216,7 @@ class Recipe:
     steps: tuple[Step, ...]
     optimiser: OptimiserRecipe
     loss: LossRecipe
+    distil: DistilRecipe | None
 
 
 def find_recipe(name: str) -> Path:
@@ -218,21 +238,24 @@ def load_recipe(path: Path) -> Recipe:
     except FieldError as exc:
         raise RecipeError(str(exc)) from None
     top = Fields(data, str(path), error=RecipeError)
+    task = cast('TaskName', top.choice('task', TASKS))
+    distil = _distil(top.fields('distil', optional=True))
     recipe = Recipe(
         name=path.stem,
-        task=cast('TaskName', top.choice('task', TASKS)),
+        task=task,
         network=top.take('network', str),
         seed=top.whole('seed', 0, 2**31),
         epochs=top.whole('epochs', 1, 1_000_000),
         validate_every=top.whole('validate_every', 1, 1_000_000, 1),
         validation_size=top.whole('validation_size', 0, 8192, 0),
         samples_per_image=top.whole('samples_per_image', 1, 10_000, 1),
-        data=_data(top.fields('data')),
+        data=_data(top.fields('data'), task, learns=task == 'pretrain' or distil is not None),
         augment=_augment(top.fields('augment')),
         pairs=_pairs(top.fields('pairs', optional=True)),
         steps=_steps(top),
         optimiser=_optimiser(top.fields('optimiser')),
         loss=_loss(top.fields('loss', optional=True)),
+        distil=distil,
     )
     top.done()
     return recipe
@@ -261,12 +284,14 @@ def _scales(data: Fields) -> tuple[tuple[str, float], ...]:
     return tuple(scales.items())
 
 
-def _data(fields: Fields) -> DataRecipe:
+def _data(fields: Fields, task: str, *, learns: bool) -> DataRecipe:
     data = DataRecipe(
         path=fields.take('path', str, ''),
         sets=_sets(fields),
         labels=fields.take('labels', str, ''),
+        unlabelled=_texts(fields, 'unlabelled'),
         train=fields.take('train', str, 'train'),
+        also=_texts(fields, 'also'),
         val=fields.take('val', str, ''),
         test=fields.take('test', str, 'test'),
         holdout=_texts(fields, 'holdout'),
@@ -276,10 +301,19 @@ def _data(fields: Fields) -> DataRecipe:
     )
     if bool(data.val) == bool(data.holdout):
         raise fields.fail('val', data.val, 'either a split name, or patterns in `holdout`')
-    if bool(data.path) == bool(data.sets):
-        raise fields.fail('path', data.path, 'either the folder of a set, or several in `sets`')
-    if bool(data.sets) != bool(data.labels):
-        raise fields.fail('labels', data.labels, 'a label map where there are `sets`, else none')
+    if bool(data.path) + bool(data.sets) != (task != 'pretrain'):
+        allowed = (
+            'none, but `unlabelled`' if task == 'pretrain' else 'one folder, or several `sets`'
+        )
+        raise fields.fail('path', data.path, allowed)
+    if bool(data.unlabelled) < (task == 'pretrain') or bool(data.unlabelled) > learns:
+        raise fields.fail(
+            'unlabelled', data.unlabelled, 'folders to pretrain on or to distil on, else none'
+        )
+    if bool(data.sets and task != 'detection') != bool(data.labels):
+        raise fields.fail(
+            'labels', data.labels, 'a label map where there are `sets` of scenes, else none'
+        )
     fields.done()
     return data
 
@@ -355,3 +389,11 @@ def _loss(fields: Fields) -> LossRecipe:
     )
     fields.done()
     return loss
+
+
+def _distil(fields: Fields) -> DistilRecipe | None:
+    if not fields:
+        return None
+    distil = DistilRecipe(fields.number('share', 0, 1), fields.number('temperature', 0.1, 20, 1.0))
+    fields.done()
+    return distil

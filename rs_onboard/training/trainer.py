@@ -13,24 +13,25 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from rs_onboard.training.checkpoint import BEST, LAST, LOG, load_run
+from rs_onboard.training.device import Device
+from rs_onboard.training.distill import Teachers
 from rs_onboard.training.errors import RecipeError
 from rs_onboard.training.optimise import MovingAverage, make_optimiser, rate_factor
+from rs_onboard.training.takeover import take_over
 from rs_onboard.training.tasks import TASKS
+from rs_onboard.training.tasks.scene import SceneTask
 from rs_onboard.zoo.catalogue import network
-from rs_onboard.zoo.errors import CheckpointError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from torch import nn
+    from torch import Tensor, nn
 
     from rs_onboard.training.data.sample import DataSet
     from rs_onboard.training.recipe import Recipe, Step
-
-LAST = 'last.pt'
-BEST = 'best.pt'
-LOG = 'log.csv'
+    from rs_onboard.training.tasks.base import Task
 
 
 @dataclass
@@ -57,7 +58,7 @@ def build_network(recipe: Recipe, data: DataSet) -> nn.Module:
         RecipeError: The network is for another task.
     """
     entry = network(recipe.network)
-    if entry.task != recipe.task:
+    if entry.task != ('scene' if recipe.task == 'pretrain' else recipe.task):
         raise RecipeError(
             f'recipe {recipe.name!r}: network {recipe.network!r} is for {entry.task}, '
             f'the recipe for {recipe.task}; choose a network of that task.'
@@ -66,26 +67,32 @@ def build_network(recipe: Recipe, data: DataSet) -> nn.Module:
     return entry.build(classes=len(data.classes))
 
 
+def build_task(recipe: Recipe, data: DataSet, teachers: Sequence[Path], device: Device) -> Task:
+    """Make what knows the task, with its teachers where it distils.
+
+    Raises:
+        RecipeError: Recipe and teachers do not fit, or the task learns from labels alone.
+        CheckpointError: A teacher is missing or knows other classes.
+    """
+    if bool(teachers) != (recipe.distil is not None):
+        raise RecipeError(
+            f'recipe {recipe.name!r}: {len(teachers)} teachers and '
+            f'{"a" if recipe.distil else "no"} section `distil`; expected both or neither.'
+        )
+    if recipe.distil is None:
+        return TASKS[recipe.task](recipe, data)
+    if recipe.task != 'scene':
+        raise RecipeError(
+            f'recipe {recipe.name!r}: found `distil` for {recipe.task}; only scene distils.'
+        )
+    loaded = Teachers.load(teachers, data.classes, recipe.distil.temperature)
+    loaded.to(device.name)
+    return SceneTask(recipe, data, loaded)
+
+
 def recipe_hash(recipe: Recipe) -> str:
     """Identify a recipe, so that a run is resumed with the one it was started with."""
     return hashlib.sha256(repr(recipe).encode()).hexdigest()[:16]
-
-
-def load_best(path: Path, name: str, classes: Sequence[str]) -> dict[str, Any]:
-    """Read the selected weights of a run.
-
-    Raises:
-        CheckpointError: There are none, or they are of another network or other classes.
-    """
-    if not path.is_file():
-        raise CheckpointError(f'{path}: no such file; train first, or name the folder of the run')
-    saved: dict[str, Any] = torch.load(path, map_location='cpu', weights_only=True)
-    if saved['network'] != name or saved['classes'] != list(classes):
-        raise CheckpointError(
-            f'{path}: weights of {saved["network"]!r} for {saved["classes"]}; expected '
-            f'{name!r} for {list(classes)}'
-        )
-    return saved
 
 
 class Trainer:
@@ -96,7 +103,10 @@ class Trainer:
         data: Splits `train` and `val`.
         out: Folder of checkpoints and log; an unfinished run in it is resumed.
         seconds: Time that the run may take; the learning rate reaches its end by then.
+        teachers: Selected weights of runs to learn from, where the recipe distils.
+        device: Where to compute, and how exactly.
         report: Takes a line of text an epoch.
+        progress: Takes the share done and a text, a batch.
     """
 
     def __init__(
@@ -106,17 +116,24 @@ class Trainer:
         out: Path,
         *,
         seconds: float | None = None,
+        teachers: Sequence[Path] = (),
+        device: Device | None = None,
         report: Callable[[str], None] = print,
+        progress: Callable[[float, str], None] | None = None,
     ) -> None:
         self.recipe = recipe
         self.data = data
         self.out = out
         self.seconds = seconds
+        self.device = device or Device()
         self.report = report
-        self.network = build_network(recipe, data).to(memory_format=torch.channels_last)
+        self.progress = progress
+        built = build_network(recipe, data).to(self.device.name)
+        self.network = built.to(memory_format=torch.channels_last)
         self.average = MovingAverage(self.network, recipe.optimiser.ema)
         self.optimiser = make_optimiser(self.network, recipe.optimiser)
-        self.task = TASKS[recipe.task](recipe, data)
+        self.scaler = self.device.scaler()
+        self.task = build_task(recipe, data, teachers, self.device)
         self.state = State()
         out.mkdir(parents=True, exist_ok=True)
         if (out / LAST).is_file():
@@ -154,17 +171,29 @@ class Trainer:
             )
             for group in self.optimiser.param_groups:
                 group['lr'] = rate
-            loss = self.task.loss(self.network, [train[i] for i in chosen], step.size, rng)
-            self.optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.optimiser.clip)
-            self.optimiser.step()
-            self.average.update(self.network)
-            self.loss = float(loss.detach())
+            with self.device.tensors(), self.device.autocast():
+                loss = self.task.loss(self.network, [train[i] for i in chosen], step.size, rng)
+            self.update(loss)
             self.advance((index + 1) / batches, time.monotonic() - start)
+            if self.progress:
+                self.progress(
+                    self.state.progress,
+                    f'epoch {self.state.epoch + 1}, {step.size} px, loss {self.loss:.3f}',
+                )
             if self.state.progress >= 1:
                 break
         self.state.epoch += 1
+
+    def update(self, loss: Tensor) -> None:
+        """Take one step against the gradient of a loss."""
+        self.optimiser.zero_grad(set_to_none=True)
+        self.scaler.scale(loss).backward()
+        self.scaler.unscale_(self.optimiser)
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.optimiser.clip)
+        self.scaler.step(self.optimiser)
+        self.scaler.update()
+        self.average.update(self.network)
+        self.loss = float(loss.detach())
 
     def advance(self, share: float, elapsed: float) -> None:
         """Note the progress after a share of the current epoch and `elapsed` seconds."""
@@ -176,7 +205,8 @@ class Trainer:
 
     def select(self, elapsed: float) -> None:
         """Validate the averaged weights, keep them if they are the best so far, and log."""
-        scores = self.task.validate(self.average.network, self.data.splits['val'])
+        with self.device.tensors():
+            scores = self.task.validate(self.average.network, self.data.splits['val'])
         if scores.main >= self.state.best:
             self.state.best, self.state.best_epoch = scores.main, self.state.epoch
             torch.save(
@@ -222,6 +252,7 @@ class Trainer:
                 'average': self.average.network.state_dict(),
                 'updates': self.average.updates,
                 'optimiser': self.optimiser.state_dict(),
+                'scaler': self.scaler.state_dict(),
                 'state': vars(self.state),
             },
             partial,
@@ -229,13 +260,13 @@ class Trainer:
         partial.replace(path)
 
     def start_from(self, path: Path) -> None:
-        """Start with the selected weights of another run of the same network and classes.
+        """Start with what fits of the selected weights of another run, of any task.
 
         Raises:
-            CheckpointError: There are none, or they are of another network or other classes.
+            CheckpointError: There are none, or too little of them fits.
         """
-        weights = load_best(path, self.recipe.network, self.data.classes)['model']
-        self.network.load_state_dict(weights)
+        taken = take_over(self.network, load_run(path)['model'], path)
+        self.report(f'{path}: {taken}')
         self.average = MovingAverage(self.network, self.recipe.optimiser.ema)
 
     def resume(self, path: Path) -> None:
@@ -254,5 +285,6 @@ class Trainer:
         self.average.network.load_state_dict(saved['average'])
         self.average.updates = saved['updates']
         self.optimiser.load_state_dict(saved['optimiser'])
+        self.scaler.load_state_dict(saved['scaler'])
         self.state = State(**saved['state'])
         self.report(f'resumed {path} at epoch {self.state.epoch}')

@@ -6,6 +6,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rs_onboard.training.tasks.change import ChangeTask
+from rs_onboard.training.tasks.detection import DetectionTask
+from rs_onboard.training.tasks.pretrain import PretrainTask
 from rs_onboard.training.tasks.scene import SceneTask
 from rs_onboard.training.tasks.segmentation import SegmentationTask
 
@@ -17,6 +20,9 @@ if TYPE_CHECKING:
     from rs_onboard.training.tasks.base import Task
 
 TASKS: Mapping[str, Callable[[Recipe, DataSet], Task]] = {
+    'pretrain': PretrainTask,
+    'change': ChangeTask,
     'scene': SceneTask,
+    'detection': DetectionTask,
     'segmentation': SegmentationTask,
 }

@@ -26,7 +26,8 @@ STD = (0.229, 0.224, 0.225)
 
 def to_input(images: Sequence[np.ndarray[tuple[int, ...], np.dtype[np.uint8]]]) -> Tensor:
     """Stack (H, W, 3) uint8 images to a normalised (N, 3, H, W) float32 tensor."""
-    stacked = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)
+    # Unlike from_numpy, this follows the device that the trainer sets.
+    stacked = torch.as_tensor(np.stack(images)).permute(0, 3, 1, 2)
     scaled = (stacked.float() / 255 - torch.tensor(MEAN)[:, None, None]) / torch.tensor(STD)[
         :, None, None
     ]

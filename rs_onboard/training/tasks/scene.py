@@ -22,14 +22,22 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from rs_onboard.training.data.sample import DataSet, Sample
+    from rs_onboard.training.distill import Teachers
     from rs_onboard.training.recipe import Recipe
 
 
 class SceneTask:
-    """Whole-image classification: cross entropy with smoothing, mixup and cutmix."""
+    """Whole-image classification: cross entropy with smoothing, mixup and cutmix.
 
-    def __init__(self, recipe: Recipe, data: DataSet) -> None:
+    Args:
+        recipe: The recipe.
+        data: Splits `train` and `val`.
+        teachers: Whose answers to the same mixed tiles are learnt beside the labels.
+    """
+
+    def __init__(self, recipe: Recipe, data: DataSet, teachers: Teachers | None = None) -> None:
         self.recipe = recipe
+        self.teachers = teachers
         self.classes = len(data.classes)
         self.tones = Tones(data.splits['train'])
 
@@ -48,17 +56,24 @@ class SceneTask:
         ]
         images = to_input(tiles)
         labels = torch.tensor([s.label for s in samples])
-        target = losses.smooth_one_hot(labels, self.classes, recipe.loss.smoothing)
+        target = losses.smooth_one_hot(labels.clamp(min=0), self.classes, recipe.loss.smoothing)
+        # Images without a label are for the teachers alone.
+        target = target * (labels >= 0)[:, None]
         draw = rng.random()
         if draw < recipe.loss.mixup + recipe.loss.cutmix:
-            order = torch.from_numpy(rng.permutation(len(samples)))
+            order = torch.as_tensor(rng.permutation(len(samples)))
             if draw < recipe.loss.mixup:
                 share = float(rng.beta(0.2, 0.2))
                 images = images * share + images[order] * (1 - share)
             else:
                 share = paste(images, order, rng)
             target = target * share + target[order] * (1 - share)
-        return losses.soft_cross_entropy(network(images), target)
+        logits = network(images)
+        loss = losses.soft_cross_entropy(logits, target)
+        if self.teachers is None or recipe.distil is None:
+            return loss
+        learnt = self.teachers.loss(logits, self.teachers.answer(images))
+        return (1 - recipe.distil.share) * loss + recipe.distil.share * learnt
 
     def validate(self, network: nn.Module, samples: Sequence[Sample]) -> Scores:
         """Classify whole images, resized to the validation size; the sets count equally."""
