@@ -23,6 +23,7 @@ from rs_onboard.inference.fields import load_yaml
 from rs_onboard.inference.model import load_model
 from rs_onboard.inference.runtime import RuntimeSettings
 from rs_onboard.perception.results import palette
+from rs_onboard.training.checkpoint import load_run
 from rs_onboard.training.data.label_map import find_label_map, load_label_map
 from rs_onboard.training.data.load import load_for
 from rs_onboard.training.data.sample import rescale
@@ -30,6 +31,7 @@ from rs_onboard.training.errors import DataError
 from rs_onboard.training.evaluation.measure import Runner, evaluate
 from rs_onboard.training.evaluation.pictures import contact_sheet, draw_failure, write_jpeg
 from rs_onboard.training.recipe import find_recipe, load_recipe
+from rs_onboard.training.tasks.change import centre_threshold
 from rs_onboard.zoo.card_text import read_card_text
 from rs_onboard.zoo.errors import ZooError
 from rs_onboard.zoo.export import (
@@ -94,6 +96,8 @@ def publish(
     """
     recipe = load_recipe(recipe_path)
     weights = read_weights(run / BEST, recipe.network)
+    if recipe.task == 'change':
+        centre_threshold(weights.network, load_run(run / BEST)['figures']['threshold'])
     data = load_for(recipe, root)
     text = card_text(recipe, recipe_path.with_suffix('.card.yaml'), out.name, data, weights)
     test = load_for(recipe, root, [recipe.data.test]).splits[recipe.data.test]

@@ -19,9 +19,9 @@ from rs_onboard.training.recipe import load_recipe  # noqa: E402
 from rs_onboard.training.tasks.change import (  # noqa: E402
     ChangeTask,
     best_level,
+    centre_threshold,
     change_logits,
     confusion_at,
-    date_input,
 )
 from rs_onboard.zoo.catalogue import network  # noqa: E402
 
@@ -47,13 +47,6 @@ def test_the_best_threshold_is_that_of_the_highest_f1():
     assert confusion_at(histogram, level).matrix.tolist() == [[100, 5], [0, 25]]
 
 
-def test_lsnet_takes_grey_levels_and_the_others_normalised_values():
-    image = np.full((8, 8, 3), 255, np.uint8)
-    lsnet = network('lsnet_thin_difffpn').build(classes=2)
-    assert float(date_input(lsnet, [image]).max()) == 255
-    assert float(date_input(torch.nn.Identity(), [image]).max()) < 3
-
-
 def test_side_outputs_of_a2net_are_trained_too():
     built = network('a2net_lwganet_l0').build(classes=2).eval()
     dates = torch.randn(2, 1, 3, 96, 96)
@@ -62,6 +55,26 @@ def test_side_outputs_of_a2net_are_trained_too():
         result = built(*dates)
     assert [tuple(x.shape) for x in found] == [(1, 96, 96)] * 4
     assert torch.allclose(found[0], result[:, 1] - result[:, 0])
+
+
+@pytest.mark.parametrize(
+    'name', ['a2net_lwganet_l0', 'lsnet_thin_difffpn', 'lsnet_densefpn', 'plain_siamese_unet']
+)
+def test_the_threshold_of_a_network_becomes_one_half(name):
+    torch.manual_seed(1)
+    built = network(name).build(classes=2).eval()
+    dates = torch.rand(2, 1, 3, 96, 96)
+
+    def probability() -> torch.Tensor:
+        with torch.no_grad():
+            logits = built(*dates)
+        return (logits[:, 1] - logits[:, 0]).sigmoid()
+
+    before = probability()
+    threshold = float(before.quantile(0.3))
+    centre_threshold(built, threshold)
+    sure = (before - threshold).abs() > 1e-4
+    assert torch.equal((before > threshold)[sure], (probability() > 0.5)[sure])
 
 
 def test_a_network_learns_bright_squares_that_came(tmp_path):

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +16,7 @@ from rs_onboard.training.metrics import Confusion
 from rs_onboard.training.tasks.base import Scores, to_input
 from rs_onboard.zoo.a2net import A2Net
 from rs_onboard.zoo.lsnet import LSNet
+from rs_onboard.zoo.plain import PlainSiameseUnet
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,20 +31,34 @@ if TYPE_CHECKING:
 LEVELS = 256
 
 
-def date_input(network: nn.Module, images: Sequence[NDArray[np.uint8]]) -> Tensor:
-    """Stack (H, W, 3) uint8 images to (N, 3, H, W) float32 in the range that the network takes."""
-    if not isinstance(network, LSNet):
-        return to_input(images)
-    stacked = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).float()
-    return stacked.contiguous(memory_format=torch.channels_last)
-
-
 def change_logits(network: nn.Module, before: Tensor, after: Tensor) -> list[Tensor]:
     """Compute logits of change (N, H, W) in training: the result, then coarser side outputs."""
     if isinstance(network, A2Net):
         return [logit[:, 0] for logit in network.change_logits(before, after)]
     logits = network(before, after)
     return [logits[:, 1] - logits[:, 0]]
+
+
+def centre_threshold(network: nn.Module, threshold: float) -> None:
+    """Move the last bias of a network so that a probability of `threshold` becomes 0.5.
+
+    Flight calls a pixel changed from one half on; validation knows the best threshold.
+    """
+    last = _last_layer(network)
+    assert last.bias is not None
+    with torch.no_grad():
+        last.bias[-1] -= math.log(threshold / (1 - threshold))
+
+
+def _last_layer(network: nn.Module) -> nn.Conv2d:
+    """Find the layer that makes the logit of change, behind which there is only resizing."""
+    if isinstance(network, A2Net):
+        return network.decoder.classify
+    if isinstance(network, LSNet):
+        return network.head.conv_final
+    if isinstance(network, PlainSiameseUnet):
+        return network.decoder.classify
+    raise TypeError(f'{type(network).__name__}: last layer not known; expected a change network')
 
 
 class ChangeTask:
@@ -62,8 +78,8 @@ class ChangeTask:
     ) -> Tensor:
         """Augment pairs with their masks and add up the losses of all outputs."""
         tiles = self.augmentation.tiles(samples, size, rng)
-        before = date_input(network, [tile.before for tile in tiles])
-        after = date_input(network, [tile.after for tile in tiles])
+        before = to_input([tile.before for tile in tiles])
+        after = to_input([tile.after for tile in tiles])
         labels = torch.from_numpy(np.stack([tile.mask for tile in tiles]))
         result, *sides = change_logits(network, before, after)
         recipe = self.recipe.loss
@@ -95,8 +111,7 @@ def count_probabilities(network: nn.Module, samples: Sequence[Sample]) -> NDArra
         assert sample.before is not None
         assert sample.mask is not None
         with torch.no_grad():
-            dates = (date_input(network, [image]) for image in (sample.before, sample.image))
-            logits = network(*dates)
+            logits = network(to_input([sample.before]), to_input([sample.image]))
             probability = (logits[0, 1] - logits[0, 0]).sigmoid().numpy()
         found = np.minimum((probability * LEVELS).astype(np.int64), LEVELS - 1)
         for truth in range(2):
