@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,8 +23,6 @@ labels/ of index masks (segmentation), A/, B/ and label/ (change), images/ and l
 (detection), with splits/SPLIT.txt or without. Everything is read and checked before anything is
 measured; exit status 2 lists what is wrong by file name."""
 
-USER_ERROR = 2
-SHOWN_PROBLEMS = 200
 PICTURE_HEIGHT = 360
 
 
@@ -77,25 +74,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(args: argparse.Namespace) -> int:
     """Measure and report."""
-    # Imported late: `--help` can do without OpenCV and ONNX Runtime.
-    from rs_onboard.training.errors import DataError  # noqa: PLC0415
-
     if args.gsd is not None and not 0.001 <= args.gsd <= 1000:
         raise ValueError(f'--gsd: found {args.gsd:g}; expected 0.001 to 1000 m/px.')
     if args.worst < 0 or args.threads < 0 or (args.side or 0) < 0:
         raise ValueError('--worst, --threads and --side: expected whole numbers from 0.')
-    try:
-        return _evaluate(args)
-    except DataError as exc:
-        print(f'rs_onboard: error: {exc.where}: {len(exc.problems)} problems:', file=sys.stderr)
-        for problem in exc.problems[:SHOWN_PROBLEMS]:
-            print(f'  {problem}', file=sys.stderr)
-        if len(exc.problems) > SHOWN_PROBLEMS:
-            print(f'  ... and {len(exc.problems) - SHOWN_PROBLEMS} more', file=sys.stderr)
-        return USER_ERROR
-
-
-def _evaluate(args: argparse.Namespace) -> int:
+    # Imported late: `--help` can do without OpenCV and ONNX Runtime.
     from rs_onboard.inference.card import load_card  # noqa: PLC0415
     from rs_onboard.inference.model import load_model  # noqa: PLC0415
     from rs_onboard.inference.runtime import RuntimeSettings  # noqa: PLC0415

@@ -9,13 +9,13 @@ import sys
 from typing import TYPE_CHECKING
 
 from rs_onboard import __version__
-from rs_onboard.cli import bag, demo, evaluate, models, params, run, zoo
+from rs_onboard.cli import bag, demo, evaluate, models, params, publish, run, zoo
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 # A module a subcommand, named like it, with add_parser(subparsers) and run(args) -> exit status.
-COMMANDS = (run, demo, bag, params, zoo, models, evaluate)
+COMMANDS = (run, demo, bag, params, zoo, models, evaluate, publish)
 
 # Whose absence means that there is no ROS here.
 ROS_PACKAGES = frozenset(
@@ -23,6 +23,7 @@ ROS_PACKAGES = frozenset(
 )
 
 USER_ERROR = 2
+SHOWN_PROBLEMS = 200
 INTERRUPTED = 130
 
 
@@ -53,7 +54,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def explain(exc: Exception) -> str:
-    """Return the message of an error in one line, with what to install where that is the matter."""
+    """Return the message of an error in one line, with what to install where that is the matter.
+
+    An error about a data set has a line a problem, each of which names its file.
+    """
+    if problems := getattr(exc, 'problems', ()):
+        lines = [f'{exc.args[0].splitlines()[0]}', *problems[:SHOWN_PROBLEMS]]
+        if len(problems) > SHOWN_PROBLEMS:
+            lines.append(f'... and {len(problems) - SHOWN_PROBLEMS} more')
+        return '\n  '.join(lines)
     text = ' '.join(str(exc).split())
     if isinstance(exc, ModuleNotFoundError) and (exc.name or '').split('.')[0] in ROS_PACKAGES:
         return (

@@ -17,9 +17,9 @@ class DataError(ValueError):
     """A data set that cannot be trained on; every problem names its file."""
 
     def __init__(self, where: str, problems: list[str]) -> None:
-        self.where = where
         self.problems = tuple(problems)
-        lines = [f'{where}: {len(problems)} problems found before training:', *problems]
+        count = '1 problem' if len(problems) == 1 else f'{len(problems)} problems'
+        lines = [f'{where}: {count}, found before anything ran:', *problems]
         if len(problems) > SHOWN_PROBLEMS:
             hidden = len(problems) - SHOWN_PROBLEMS
             lines = [*lines[: SHOWN_PROBLEMS + 1], f'... and {hidden} more']

@@ -96,7 +96,7 @@ def test_bad_data_is_listed_by_file_and_nothing_is_measured(scenes, capsys):
     assert evaluate(MODELS / 'colour-scene', scenes) == 2
     captured = capsys.readouterr()
     assert captured.out == ''
-    assert f'error: {scenes}: 2 problems:' in captured.err
+    assert f'error: {scenes}: 2 problems, found before anything ran:' in captured.err
     assert 'images/red/1.png: 1.png is not a readable image' in captured.err
     assert 'images/red/2.png: 2.png is not a readable image' in captured.err
 

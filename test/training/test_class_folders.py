@@ -32,7 +32,7 @@ def test_all_problems_of_scenes_are_listed_by_file_name_at_once(tmp_path):
     (folder / 'images/green/train2.png').write_bytes(b'')
     lines = (folder / 'splits/train.txt').read_text(encoding='utf-8').split()
     write_split(folder, 'train', [*lines, 'images/blue/x.png', 'images/red/test0.png'])
-    with pytest.raises(DataError, match='5 problems found before training') as caught:
+    with pytest.raises(DataError, match='5 problems, found before') as caught:
         load_class_folders(folder, ['train', 'test'])
     assert set(caught.value.problems) == {
         'images/red/train0.png: missing',
