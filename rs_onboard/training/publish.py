@@ -44,7 +44,7 @@ from rs_onboard.zoo.export import (
 )
 from rs_onboard.zoo.make_folder import latencies_of, time_files
 from rs_onboard.zoo.model_folder import Measured, write_model_folder
-from rs_onboard.zoo.quantize import quantise
+from rs_onboard.zoo.quantise import quantise
 from rs_onboard.zoo.weights import read_weights
 
 if TYPE_CHECKING:

@@ -5,38 +5,33 @@
 from __future__ import annotations
 
 import hashlib
-import platform
-import re
-import time
+import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import yaml
 
-from rs_onboard.inference.card import CARD_FILE, SCHEMA_VERSION, Latency, ModelCard, load_card
-from rs_onboard.inference.runtime import OnnxRuntime, RuntimeSettings
+from rs_onboard.inference.card import CARD_FILE, SCHEMA_VERSION, VARIANTS, load_card
+from rs_onboard.inference.fields import load_yaml
+from rs_onboard.inference.signature import SIGNATURE_FILE
 from rs_onboard.zoo.errors import ExportError
-from rs_onboard.zoo.export import INPUT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     import onnx
-    from numpy.typing import NDArray
 
     from rs_onboard.inference.card import (
         Baseline,
         ClassInfo,
         GsdSpec,
         InputSpec,
+        Latency,
+        ModelCard,
         VariantName,
         Weights,
     )
-
-WARM_UP = 5
-RUNS = 40
 
 
 @dataclass(frozen=True)
@@ -99,27 +94,77 @@ def write_model_folder(
     folder.mkdir(parents=True, exist_ok=True)
     rows: dict[str, Any] = {}
     for name, measured in variants.items():
-        data = measured.model.SerializeToString()
-        if not data:
-            raise ExportError(f'{text.name}: {name} graph is empty; export it again')
+        data = serialised(measured, what=f'{text.name}: {name}')
         (folder / f'{name}.onnx').write_bytes(data)
-        rows[name] = {
-            'file': f'{name}.onnx',
-            'sha256': hashlib.sha256(data).hexdigest(),
-            'bytes': len(data),
-            'quality': {key: round(value, 4) for key, value in measured.quality.items()},
-            'latency': [asdict(latency) for latency in measured.latencies],
-            'note': measured.note,
-        }
+        rows[name] = variant_row(name, data, measured)
     card = {
         'card': SCHEMA_VERSION,
         'trained': True,
         **written_part(text),
         'variants': rows,
     }
-    content = yaml.dump(card, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
-    (folder / CARD_FILE).write_text(content, encoding='utf-8')
+    (folder / CARD_FILE).write_text(card_content(card), encoding='utf-8')
     return load_card(folder)
+
+
+def add_variant(folder: Path, name: VariantName, measured: Measured) -> ModelCard:
+    """Write a variant into a model folder, beside the others or in place of an older one.
+
+    Files are written beside and renamed, the card last: whatever stops this in between leaves a
+    folder that loads as before or is refused, never one that flies a graph its card does not know.
+    A signature of the old card is removed: the folder is no longer what was signed.
+
+    Raises:
+        CardError: The folder has no card that flight accepts, or would not have one then.
+        ExportError: The graph is empty.
+    """
+    load_card(folder)
+    card = load_yaml(folder / CARD_FILE, what='model card')
+    data = serialised(measured, what=f'{folder}: {name}')
+    rows = card['variants']
+    replaced = rows.get(name, {}).get('file')
+    rows[name] = variant_row(name, data, measured)
+    card['variants'] = {known: rows[known] for known in VARIANTS if known in rows}
+    with tempfile.TemporaryDirectory(dir=folder, prefix='.adding-') as place:
+        graph, text = Path(place) / f'{name}.onnx', Path(place) / CARD_FILE
+        graph.write_bytes(data)
+        text.write_text(card_content(card), encoding='utf-8')
+        load_card(Path(place))
+        (folder / SIGNATURE_FILE).unlink(missing_ok=True)
+        graph.replace(folder / graph.name)
+        text.replace(folder / CARD_FILE)
+    if replaced not in {None, f'{name}.onnx'}:
+        (folder / replaced).unlink(missing_ok=True)
+    return load_card(folder)
+
+
+def serialised(measured: Measured, *, what: str) -> bytes:
+    """Give the bytes of a graph.
+
+    Raises:
+        ExportError: There are none.
+    """
+    data = bytes(measured.model.SerializeToString())
+    if not data:
+        raise ExportError(f'{what} graph is empty; export it again')
+    return data
+
+
+def variant_row(name: VariantName, data: bytes, measured: Measured) -> dict[str, Any]:
+    """Give the entry of a variant in the card."""
+    return {
+        'file': f'{name}.onnx',
+        'sha256': hashlib.sha256(data).hexdigest(),
+        'bytes': len(data),
+        'quality': {key: round(value, 4) for key, value in measured.quality.items()},
+        'latency': [asdict(latency) for latency in measured.latencies],
+        'note': measured.note,
+    }
+
+
+def card_content(card: Mapping[str, Any]) -> str:
+    """Write a card as YAML."""
+    return yaml.dump(card, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
 
 
 def written_part(text: CardText) -> dict[str, Any]:
@@ -146,40 +191,3 @@ def plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: plain(item) for key, item in value.items()}
     return [plain(item) for item in value] if isinstance(value, list | tuple) else value
-
-
-def machine_name() -> str:
-    """Name the processor of this machine."""
-    name = platform.processor() or platform.machine()
-    info = Path('/proc/cpuinfo')
-    if info.is_file():
-        found = re.search(r'^model name\s*: (.+)$', info.read_text(encoding='utf-8'), re.MULTILINE)
-        name = found.group(1).strip() if found else name
-    return name
-
-
-def time_graph(
-    model: onnx.ModelProto, tile: NDArray[np.uint8], threads: Iterable[int] = (1, 2)
-) -> tuple[Latency, ...]:
-    """Time single calls on one tile (1, H, W, bands), as flight makes them."""
-    rows = []
-    for count in threads:
-        settings = RuntimeSettings(provider='cpu', threads=count)
-        runtime = OnnxRuntime(model.SerializeToString(), settings, what='graph to be timed')
-        spent = []
-        for _ in range(WARM_UP + RUNS):
-            start = time.perf_counter_ns()
-            runtime.run({INPUT: tile})
-            spent.append((time.perf_counter_ns() - start) / 1e6)
-        rows.append(
-            Latency(
-                machine=machine_name(),
-                provider='cpu',
-                threads=count,
-                batch=1,
-                height=tile.shape[1],
-                width=tile.shape[2],
-                p50_ms=round(float(np.median(spent[WARM_UP:])), 2),
-            )
-        )
-    return tuple(rows)
