@@ -13,6 +13,8 @@ import numpy as np
 from rs_onboard.perception.tiles import PixelBox
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
 # Noise over a whole frame gives thousands; nobody looks at more than these, the largest.
@@ -70,55 +72,79 @@ def find_regions(probability: NDArray[np.uint8], *, threshold: float, min_area_p
     large = np.flatnonzero(areas >= min_area_px)
     lefts, tops = (stats[1 + large, side] for side in (cv2.CC_STAT_LEFT, cv2.CC_STAT_TOP))
     # Labels are no tie-break: OpenCV does not say in which order it gives them.
-    firsts = [_first_column(labels, 1 + i, int(top)) for i, top in zip(large, tops, strict=True)]
+    firsts = [
+        int(np.argmax(labels[top] == 1 + index)) for index, top in zip(large, tops, strict=True)
+    ]
     order = np.lexsort(np.array([firsts, lefts, tops, -areas[large]]))[:MAX_REGIONS]
-    found = tuple(_region(probability, labels, stats, int(1 + label)) for label in large[order])
+    kept = 1 + large[order]
+    found = _describe(probability, labels, stats, kept) if len(kept) else ()
     return Regions(found, int(len(areas) - len(large)), int(len(large) - len(found)))
 
 
-def _first_column(labels: NDArray[np.int32], label: int, top: int) -> int:
-    """Return the leftmost pixel of a region in its first row."""
-    return int(np.argmax(labels[top] == label))
-
-
-def _region(
+def _describe(
     probability: NDArray[np.uint8],
     labels: NDArray[np.int32],
     stats: NDArray[np.int32],
-    label: int,
-) -> ChangeRegion:
-    left, top, width, height, area = (int(value) for value in stats[label])
-    window = (slice(top, top + height), slice(left, left + width))
-    inside = labels[window] == label
-    scores = probability[window][inside]
-    return ChangeRegion(
-        area_px=area,
-        mean_score=float(scores.mean(dtype=np.float64)) / 255,
-        max_score=int(scores.max()) / 255,
-        box=PixelBox(left, top, width, height),
-        outline=outline(inside) + np.array((left, top), np.float32),
+    kept: NDArray[np.intp],
+) -> tuple[ChangeRegion, ...]:
+    """Describe the regions of some labels in that order, all of them in one pass over the mask."""
+    boxes = stats[kept, :4]
+    left, top = (int(side) for side in boxes[:, :2].min(axis=0))
+    right, bottom = (int(side) for side in (boxes[:, :2] + boxes[:, 2:]).max(axis=0))
+    window = (slice(top, bottom), slice(left, right))
+    table = np.zeros(len(stats), np.int32)
+    table[kept] = np.arange(1, len(kept) + 1)
+    ranks = table[labels[window]]
+    inside = ranks > 0
+    # A histogram of each region has its area, mean and maximum.
+    bins = (ranks[inside] - 1) * 256 + probability[window][inside]
+    counts = np.bincount(bins, minlength=256 * len(kept)).reshape(-1, 256)
+    means = counts @ np.arange(256.0) / counts.sum(axis=1) / 255
+    highest = 255 - (counts[:, ::-1] > 0).argmax(axis=1)
+    outlines = {int(ranks[y, x]) - 1: corners for (x, y), corners in outlines_of(inside)}
+    shift = np.array((left, top), np.float32)
+    return tuple(
+        ChangeRegion(
+            area_px=int(stats[label, cv2.CC_STAT_AREA]),
+            mean_score=float(means[rank]),
+            max_score=int(highest[rank]) / 255,
+            box=PixelBox(*(int(side) for side in boxes[rank])),
+            outline=outlines[rank] + shift,
+        )
+        for rank, label in enumerate(kept)
     )
 
 
-def outline(inside: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Trace the outer border of one connected region along the edges of its pixels.
+def outlines_of(
+    inside: NDArray[np.bool_],
+) -> Iterator[tuple[tuple[int, int], NDArray[np.float32]]]:
+    """Trace the outer borders of all connected regions along the edges of their pixels.
 
     OpenCV joins the centres of border pixels, which makes a pixel a point and a line of pixels an
     empty polygon. Here every pixel is doubled first, so that the border pixels of the doubled mask
     lie to either side of the pixel edge they stand for.
 
     Args:
-        inside: (H, W) bool, one region connected by edges or corners.
+        inside: (H, W) bool; regions are connected by edges or corners.
 
-    Returns:
-        (K, 2) float32 corners (x, y), clockwise as seen on screen, from 0 to the width and height.
+    Yields:
+        A pixel (x, y) of the region and the corners (K, 2) float32 (x, y) of its border, clockwise
+        as seen on screen, from 0 to the width and height.
     """
-    doubled = inside.astype(np.uint8).repeat(2, axis=0).repeat(2, axis=1)
-    contours, _ = cv2.findContours(doubled, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    doubled = inside.view(np.uint8).repeat(2, axis=0).repeat(2, axis=1)
+    # Unlike RETR_EXTERNAL this also finds what lies in the hole of another region.
+    contours, hierarchy = cv2.findContours(doubled, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+    for contour, (*_, parent) in zip(contours, hierarchy[0], strict=True):
+        if parent < 0:
+            x, y = (int(side) // 2 for side in contour[0, 0])
+            yield (x, y), _corners(np.asarray(contour[::-1, 0]))
+
+
+def _corners(border: NDArray[np.int32]) -> NDArray[np.float32]:
+    """Turn the border pixels (N, 2) of a doubled mask into corners between pixels (K, 2)."""
     # Pixel x became 2 x, on its left edge, and 2 x + 1, on its right edge.
-    edges = (contours[0][::-1, 0] + 1) // 2
-    moved = (edges != np.roll(edges, 1, axis=0)).any(axis=1)
-    edges = edges[moved]
+    edges = (border + 1) // 2
+    edges = edges[(edges != np.roll(edges, 1, axis=0)).any(axis=1)]
     before, after = edges - np.roll(edges, 1, axis=0), np.roll(edges, -1, axis=0) - edges
     turns = before[:, 0] * after[:, 1] != before[:, 1] * after[:, 0]
     turns |= (before * after).sum(axis=1) < 0
