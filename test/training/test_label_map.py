@@ -108,7 +108,7 @@ def test_a_wrong_map_is_refused(tmp_path, text, message):
     ('old', 'new', 'message'),
     [
         ('labels: ', 'train: train, test: ', r'labels: found .*; expected a label map where'),
-        ('sets: ', 'path: scenes, sets: ', r'path: found .*; expected either the folder of a set'),
+        ('sets: ', 'path: scenes, sets: ', r'path: found .*; expected one folder, or several'),
     ],
 )
 def test_a_recipe_names_one_set_or_several_with_a_map(tmp_path, old, new, message):

@@ -29,7 +29,7 @@ def test_every_shipped_recipe_is_valid_and_found_by_name(path):
 @pytest.mark.parametrize(
     ('old', 'new', 'message'),
     [
-        ('task: scene', 'task: detection', r'task: found .detection.; expected one of scene'),
+        ('task: scene', 'task: tracking', r'task: found .tracking.; expected one of scene'),
         ('rate: 0.003', 'rate: -1', r'optimiser\.rate: found -1\.0; expected a number'),
         ('until: 1,', 'until: 0.9,', r'steps: found 0\.9; expected a last step with until: 1'),
         ('until: 0.5', 'until: 1.5', r'steps\[0\]\.until: found 1\.5'),
