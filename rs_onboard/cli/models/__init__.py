@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rs_onboard.cli.models import bench, build, export, listing, page, signing, verify
+from rs_onboard.cli.models import bench, build, export, listing, page, quantize, signing, verify
 
 if TYPE_CHECKING:
     import argparse
@@ -19,6 +19,7 @@ ACTIONS = {
     'verify': verify,
     'bench': bench,
     'export': export,
+    'quantize': quantize,
     'build': build,
     'keygen': signing,
     'sign': signing,
