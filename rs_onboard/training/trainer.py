@@ -133,7 +133,8 @@ class Trainer:
         self.average = MovingAverage(self.network, recipe.optimiser.ema)
         self.optimiser = make_optimiser(self.network, recipe.optimiser)
         self.scaler = self.device.scaler()
-        self.task = build_task(recipe, data, teachers, self.device)
+        with self.device.tensors():
+            self.task = build_task(recipe, data, teachers, self.device)
         self.state = State()
         out.mkdir(parents=True, exist_ok=True)
         if (out / LAST).is_file():

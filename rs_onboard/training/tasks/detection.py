@@ -105,7 +105,7 @@ class DetectionTask:
             image = padded(sample.image)
             with torch.no_grad():
                 outputs = network.candidates(to_input([image]))
-            boxes, scores, labels = (output.numpy() for output in outputs[:3])
+            boxes, scores, labels = (output.cpu().numpy() for output in outputs[:3])
             high = (scores >= LEAST_SCORE) & self.known_of(sample)[labels]
             boxes, scores, labels = boxes[high], scores[high], labels[high]
             kept = suppress(boxes, scores, labels, threshold=IOU)

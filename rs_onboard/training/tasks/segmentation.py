@@ -88,7 +88,7 @@ class SegmentationTask:
         self.classes = len(data.classes)
         self.rule = network_entry(recipe.network).input_rule
         self.tones = Tones(data.splits['train'])
-        counts = torch.from_numpy(pixel_counts(data.splits['train'], self.classes))
+        counts = torch.as_tensor(pixel_counts(data.splits['train'], self.classes))
         weighted = recipe.loss.class_weights
         self.weights = losses.class_weights(counts) if weighted else torch.ones(self.classes)
 
@@ -107,7 +107,7 @@ class SegmentationTask:
         images = np.stack([image for image, _ in pairs])
         masks = np.stack([mask for _, mask in pairs if mask is not None])
         images, masks = paste_windows(images, masks, self.recipe.loss.cutmix, rng)
-        labels = torch.from_numpy(masks)
+        labels = torch.as_tensor(masks)
         outputs = training_outputs(network, to_input(list(images)))
         label = outputs['lbl']
         total = losses.pixel_cross_entropy(label, labels, self.weights)
@@ -117,7 +117,7 @@ class SegmentationTask:
             coarse = losses.pixel_cross_entropy(outputs['aux'], labels, self.weights)
             total = total + AUXILIARY_SHARE * coarse
         if 'bdy' in outputs:
-            edges = torch.from_numpy(np.stack([edge_target(mask) for mask in masks]))
+            edges = torch.as_tensor(np.stack([edge_target(mask) for mask in masks]))
             total = total + losses.relaxed_boundary(outputs['bdy'], labels, self.weights)
             total = total + losses.balanced_edge(outputs['edg'], edges)
         return total
@@ -129,7 +129,7 @@ class SegmentationTask:
             assert sample.mask is not None
             with torch.no_grad():
                 logits = network(to_input([padded(sample.image, self.rule)]))
-            found = logits.argmax(dim=1)[0].numpy()
+            found = logits.argmax(dim=1)[0].cpu().numpy()
             height, width = sample.mask.shape
             confusion += Confusion.count(sample.mask, found[:height, :width], self.classes)
         figures = {'miou': confusion.mean_iou, 'oa': confusion.accuracy, 'mf1': confusion.mean_f1}
