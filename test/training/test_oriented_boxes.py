@@ -103,7 +103,7 @@ def test_several_sets_share_their_classes_and_keep_their_origin(folder, tmp_path
     import shutil
 
     from rs_onboard.training.data.oriented_boxes import load_objects
-    from rs_onboard.training.recipe import DataRecipe, SetRecipe
+    from rs_onboard.training.data_recipe import DataRecipe, SetRecipe
 
     for name in ('one', 'two'):
         shutil.copytree(folder, tmp_path / 'root' / name, ignore=lambda *_: ['root'])

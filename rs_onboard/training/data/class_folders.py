@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rs_onboard.training.data.sample import Image
-    from rs_onboard.training.recipe import DataRecipe
+    from rs_onboard.training.data_recipe import DataRecipe
 
 
 def load_class_folders(folder: Path, splits: Sequence[str]) -> DataSet:
@@ -80,7 +80,7 @@ def load_union(root: Path, recipe: DataRecipe, splits: Sequence[str]) -> DataSet
                 replace(
                     sample,
                     name=f'{origin}/{sample.name}',
-                    image=_resized(sample.image, one.side),
+                    image=to_square(sample.image, one.side),
                     label=ids[sample.label],
                     origin=origin,
                 )
@@ -89,7 +89,7 @@ def load_union(root: Path, recipe: DataRecipe, splits: Sequence[str]) -> DataSet
     return DataSet(root, labels.classes, loaded)
 
 
-def _resized(image: Image, side: int) -> Image:
+def to_square(image: Image, side: int) -> Image:
     """Resize an image to a square of `side`; 0 keeps its size."""
     if not side or image.shape[:2] == (side, side):
         return image

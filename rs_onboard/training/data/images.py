@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from rs_onboard.training.data.sample import Image
-    from rs_onboard.training.recipe import DataRecipe
+    from rs_onboard.training.data_recipe import DataRecipe
 
 TILE = 256
 LABEL_FOLDERS = ('label', 'labels', 'masks')

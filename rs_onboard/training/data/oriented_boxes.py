@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from rs_onboard.training.data.sample import Image
-    from rs_onboard.training.recipe import DataRecipe
+    from rs_onboard.training.data_recipe import DataRecipe
 
 LABELS = 'labels_obb_dota'
 # The older form has header lines, which name these.
