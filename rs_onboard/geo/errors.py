@@ -11,3 +11,7 @@ class CameraError(ValueError):
 
 class PoseError(ValueError):
     """A pose sample that cannot be used."""
+
+
+class MapError(ValueError):
+    """A reference map that is missing, broken or not where the flight is."""
