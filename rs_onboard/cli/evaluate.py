@@ -46,8 +46,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         '--side',
         type=int,
         metavar='PX',
-        help='resize scenes to squares of this side, 0 to keep their size; default: only those '
-        'smaller than a tile are enlarged to one, unless --gsd is given',
+        help='resize scenes to squares of this side, 0 to keep their size; default: to a tile of '
+        'the model, or with --gsd to the scale of its card',
     )
     parser.add_argument(
         '--known-only',

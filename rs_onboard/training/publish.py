@@ -24,6 +24,7 @@ from rs_onboard.inference.model import load_model
 from rs_onboard.inference.runtime import RuntimeSettings
 from rs_onboard.perception.results import palette
 from rs_onboard.training.checkpoint import load_run
+from rs_onboard.training.data.class_folders import to_square
 from rs_onboard.training.data.label_map import find_label_map, load_label_map
 from rs_onboard.training.data.load import load_for
 from rs_onboard.training.data.sample import rescale
@@ -100,7 +101,8 @@ def publish(
         centre_threshold(weights.network, load_run(run / BEST)['figures']['threshold'])
     data = load_for(recipe, root)
     text = card_text(recipe, recipe_path.with_suffix('.card.yaml'), out.name, data, weights)
-    test = load_for(recipe, root, [recipe.data.test]).splits[recipe.data.test]
+    whole = load_for(recipe, root, [recipe.data.test]).splits[recipe.data.test]
+    test = [as_evaluated(recipe, text, sample) for sample in whole]
     shown = permitted(recipe, test, pictures) if pictures else {}
     size = (text.input.height, text.input.width)
     models = export_variants(recipe, weights, calibration(recipe, text, data), size)
@@ -153,6 +155,13 @@ def card_text(
     return replace(text, classes=tuple(classes))
 
 
+def as_evaluated(recipe: Recipe, text: CardText, sample: Sample) -> Sample:
+    """Make one tile of a scene whose scale nobody knows, as `rs_onboard evaluate` does."""
+    if recipe.task != 'scene' or recipe.data.gsd_m:
+        return sample
+    return replace(sample, image=to_square(sample.image, text.input.height))
+
+
 def calibration(recipe: Recipe, text: CardText, data: DataSet) -> list[Feeds]:
     """Cut tiles of the train split, every so many images, at the scale of flight."""
     train = data.splits['train']
@@ -160,7 +169,8 @@ def calibration(recipe: Recipe, text: CardText, data: DataSet) -> list[Feeds]:
     factor = recipe.data.gsd_m / text.gsd.trained_m if recipe.data.gsd_m else 1.0
     size = (text.input.height, text.input.width)
     feeds = []
-    for sample in (rescale(sample, factor) for sample in train[::every]):
+    for chosen in train[::every]:
+        sample = rescale(as_evaluated(recipe, text, chosen), factor)
         images = [image for image in (sample.before, sample.image) if image is not None]
         tiles = [tile_of(image, *size)[np.newaxis] for image in images]
         feeds.append(dict(zip(input_names(recipe.task), tiles, strict=True)))

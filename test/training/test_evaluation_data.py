@@ -312,7 +312,7 @@ def test_a_list_of_classes_may_be_text_or_missing_but_not_wrong(tmp_path):
         read_classes(tmp_path)
 
 
-def test_scenes_get_the_classes_of_the_model_and_small_ones_the_size_of_a_tile(tmp_path):
+def test_scenes_get_the_classes_of_the_model_and_the_size_of_a_tile(tmp_path):
     found = read(scenes(tmp_path), 'scene')
     samples = list(found)
     assert [sample.label for sample in samples] == [1, 1, 1, 0, 0, 0]

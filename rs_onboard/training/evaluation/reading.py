@@ -8,9 +8,9 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
 
+from rs_onboard.training.data.class_folders import to_square
 from rs_onboard.training.data.oriented_boxes import LabelLine, objects_of, read_labels
 from rs_onboard.training.data.sample import IGNORE, Sample, read_image
 from rs_onboard.training.errors import DataError
@@ -39,8 +39,8 @@ class Options:
     Attributes:
         ignored: Classes of the data that have no say.
         known_only: Leave out what the model does not know.
-        side: Side to which scenes are resized [px]; 0 keeps their size, None enlarges those smaller
-            than a tile to one, since an image stands for its class whole.
+        side: Side of the squares to which scenes are resized [px]; 0 keeps their size, None takes
+            that of a tile, since a labelled image stands for its class whole.
     """
 
     ignored: Collection[str] = ()
@@ -119,7 +119,7 @@ class LabelledImages:
         """Read everything once."""
         problems: list[str] = []
         present: Counter[int] = Counter()
-        resized = self.left_out = 0
+        changed = self.left_out = 0
         for item in self.listing.items:
             sample = self._read(item)
             if isinstance(sample, str):
@@ -127,14 +127,14 @@ class LabelledImages:
                 continue
             present.update(_classes_in(sample))
             self.left_out += self._card.task == 'scene' and sample.label < 0
-            resized += self._target(sample.image) is not None
+            changed += self._fitted(sample).image.shape != sample.image.shape
         if not problems and not len(self):
             problems = ['no image is of a class that the model knows; expected some']
         if problems:
             raise DataError(str(self.listing.root), problems)
-        self._note(present, resized)
+        self._note(present, changed)
 
-    def _note(self, present: Counter[int], resized: int) -> None:
+    def _note(self, present: Counter[int], changed: int) -> None:
         """Say what users must know of the data."""
         matching = self.matching
         if matching.unknown:
@@ -152,8 +152,8 @@ class LabelledImages:
         ]
         if absent and self._card.task != 'change':
             self.notes.append(f'classes of the data without an example: {", ".join(absent)}')
-        if resized:
-            self.notes.append(f'{resized} images resized to {self._side()} px a side')
+        if changed:
+            self.notes.append(f'{changed} images resized to {self._side()} px a side')
         if self.left_out:
             self.notes.append(f'{self.left_out} images left out')
 
@@ -221,24 +221,12 @@ class LabelledImages:
                 table[value] = index
         return table
 
-    def _side(self) -> int:
-        return self._options.side or self._card.input.height
-
-    def _target(self, image: NDArray[np.uint8]) -> int | None:
-        """Return the side to resize a scene to, None to keep it."""
-        side = self._options.side
-        if self._card.task != 'scene':
-            return None
-        if side is None:
-            return self._side() if max(image.shape[:2]) < self._side() else None
-        return side if side and image.shape[:2] != (side, side) else None
-
     def _fitted(self, sample: Sample) -> Sample:
-        if (side := self._target(sample.image)) is None:
-            return sample
-        method = cv2.INTER_AREA if min(sample.image.shape[:2]) > side else cv2.INTER_CUBIC
-        resized = cv2.resize(sample.image, (side, side), interpolation=method)
-        return replace(sample, image=np.asarray(resized, np.uint8))
+        return replace(sample, image=to_square(sample.image, self._side()))
+
+    def _side(self) -> int:
+        side = self._card.input.height if self._options.side is None else self._options.side
+        return side if self._card.task == 'scene' else 0
 
 
 def _place(path: Path) -> str:
