@@ -25,6 +25,11 @@ class DeployedGraph(nn.Module):
     """A network between uint8 images and final results.
 
     Inputs (N, H, W, bands) uint8, named by `input_names`. Subclasses say what comes out.
+
+    Args:
+        network: The network.
+        normalisation: What its weights were trained with.
+        name: Catalogue name, which decides on the rewrites of the exported graph.
     """
 
     scale: Tensor
@@ -34,8 +39,9 @@ class DeployedGraph(nn.Module):
     # Names of the dynamic axes of every output.
     output_axes: Mapping[int, str]
 
-    def __init__(self, network: nn.Module, normalisation: Normalisation) -> None:
+    def __init__(self, network: nn.Module, normalisation: Normalisation, name: str = '') -> None:
         super().__init__()
+        self.name = name
         self.network = network
         self.bands = len(normalisation.mean)
         mean = torch.tensor(normalisation.mean, dtype=torch.float64)
@@ -173,6 +179,6 @@ def deploy(
             f'{len(normalisation.std)} standard deviations, the network {bands} bands; expected '
             'one of each a band.'
         )
-    deployed = graph(network, normalisation)
+    deployed = graph(network, normalisation, entry.name)
     deployed.eval()
     return deployed

@@ -13,6 +13,7 @@ import torch
 
 from rs_onboard.zoo.errors import ExportError
 from rs_onboard.zoo.export.graphs import deploy
+from rs_onboard.zoo.export.rewrite import rewrite, rewrites_for
 
 if TYPE_CHECKING:
     from torch import nn
@@ -76,10 +77,11 @@ def to_onnx(
         ExportError: The graph uses operators outside the standard.
     """
     model = trace(graph, bands=bands, size=size)
+    if not plain:
+        model = rewrite(model, rewrites_for(graph.name))
     domains = {entry.domain for entry in model.opset_import} - {'', 'ai.onnx'}
     if domains:
         raise ExportError(f'exported graph uses domains {sorted(domains)}; only ai.onnx may fly')
-    del plain
     model.ir_version = IR_VERSION
     model.producer_name = 'rs_onboard'
     model.producer_version = ''
