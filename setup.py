@@ -49,6 +49,7 @@ setup(
     license='Apache-2.0',
     python_requires='>=3.10',
     install_requires=['setuptools'],
+    extras_require={'signed': ['cryptography>=3.4']},
     packages=find_packages(include=[PACKAGE, f'{PACKAGE}.*']),
     package_data={PACKAGE: ['py.typed', 'replay/report/*.css', 'training/recipes/*.yaml']},
     data_files=[

@@ -50,6 +50,7 @@ class InstantRuntime:
     card: ModelCard
     provider: str = 'cpu'
     notice: str = ''
+    placement: str = ''
     inputs: tuple[TensorInfo, ...] = ()
     outputs: tuple[TensorInfo, ...] = ()
 

@@ -51,8 +51,11 @@ class BoundSession:
         """Run once; the outputs come in their order."""
         binding = self._session.io_binding()
         sizes: dict[str, int] = {}
+        # The session reads them where they lie, so they live until it has run.
+        held = []
         for name, tiles in feeds.items():
             whole = np.ascontiguousarray(tiles)
+            held.append(whole)
             binding.bind_cpu_input(name, whole)
             if name in self._inputs:
                 named = zip(self._inputs[name].shape, whole.shape, strict=False)

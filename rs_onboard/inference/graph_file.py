@@ -134,8 +134,13 @@ class _Reader:
         raise ModelError(f'{self.what}: found {found}; expected {expected}. {step}')
 
     def text(self, item: Field) -> str:
-        # Only fields with a length have a stop; text given as a number is left to the runtime.
-        return self.data[item[1] : item[2]].decode('utf-8', 'replace') if item[2] >= 0 else ''
+        # Fields with a length have a stop; like any parser, skip a number where a text belongs.
+        if item[2] < 0:
+            return ''
+        try:
+            return self.data[item[1] : item[2]].decode()
+        except UnicodeDecodeError:
+            raise ProtobufError(f'the name at byte {item[1]} is not UTF-8') from None
 
     def fields(self, item: Field) -> list[Field]:
         if item[2] < 0:

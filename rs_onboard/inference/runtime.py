@@ -14,6 +14,7 @@ import numpy as np
 import onnxruntime as ort
 
 from rs_onboard.inference.binding import BoundSession
+from rs_onboard.inference.engine_build import build_engine
 from rs_onboard.inference.engines import default_cache, engine_key, ensure_engine
 from rs_onboard.inference.errors import ModelError
 from rs_onboard.inference.gpu import gpu_name, tensorrt_version
@@ -52,9 +53,9 @@ class RuntimeSettings:
     """How models are run.
 
     The defaults of arena and memory pattern were measured over four of our graphs, fp32 and int8,
-    one and six tiles: without the arena a call took 1.01 to 1.35 times as long and its peak of
-    memory was no lower; without the pattern it took 0.98 to 1.01 times as long, in 0.73 to 0.80 of
-    the memory.
+    one to six tiles: without the arena a call took 1.00 to 1.38 times as long, with a peak of
+    memory of 0.99 to 1.26; without the pattern 0.98 to 1.03 times as long, in 0.73 to 0.82 of the
+    memory.
 
     Attributes:
         provider: A key of `PROVIDERS`, or `auto`.
@@ -84,12 +85,14 @@ class Runtime(Protocol):
     Attributes:
         provider: Name of the provider that runs it, a key of `PROVIDERS`.
         notice: What users must know about the choice of provider; empty where there is nothing.
+        placement: Where its nodes run ("cuda 118, cpu 12"); empty where all run on the CPU.
         inputs: Its inputs.
         outputs: Its outputs.
     """
 
     provider: str
     notice: str
+    placement: str
     inputs: tuple[TensorInfo, ...]
     outputs: tuple[TensorInfo, ...]
 
@@ -110,9 +113,6 @@ class OnnxRuntime:
         purpose: What it will be run on. Without it TensorRT keeps its engine in memory, and nodes
             that a provider leaves to the CPU are not looked for.
         progress: Told what takes long.
-
-    Attributes:
-        placement: Where its nodes run ("cuda 118, cpu 12"); empty where all run on the CPU.
 
     Raises:
         ProviderError: The provider cannot be had under the policy.
@@ -185,22 +185,35 @@ class OnnxRuntime:
         return session if self.provider == wanted else self._open()
 
     def _open(self, *, engine: Path | None = None, profile: Path | None = None) -> Any:
-        settings = self._settings
-        threads = settings.threads or default_threads()
-        options = _options(settings, self.provider, threads)
+        threads = self._settings.threads or default_threads()
+        options = _options(self._settings, self.provider, threads)
         if profile is not None:
             options.enable_profiling = True
             options.profile_file_prefix = str(profile)
-        chain = provider_chain(
-            self.provider, settings, threads=threads, purpose=self._purpose, engine_folder=engine
-        )
         try:
-            return ort.InferenceSession(self._graph, sess_options=options, providers=chain)
+            # Its Python side would try other providers on its own, here and in every later run.
+            session = ort.InferenceSession(
+                self._graph,
+                sess_options=options,
+                providers=self._chain(engine),
+                enable_fallback=0,
+            )
+            session.disable_fallback()
         except Exception as exc:  # noqa: BLE001  (as above)
             raise ModelError(
                 f'{self._what}: ONNX Runtime {ort.__version__} cannot load it: {_reason(exc)}. '
                 'Export it again, or install the version it was made for.'
             ) from None
+        return session
+
+    def _chain(self, engine: Path | None) -> list[tuple[str, dict[str, str]]]:
+        return provider_chain(
+            self.provider,
+            self._settings,
+            threads=self._settings.threads or default_threads(),
+            purpose=self._purpose,
+            engine_folder=engine,
+        )
 
     def _engine(self, purpose: Purpose) -> Path | None:
         """Return the folder of the engine, None where it cannot be kept."""
@@ -217,10 +230,13 @@ class OnnxRuntime:
             self._progress(
                 f'{self._what}: building the TensorRT engine for {key.gpu}; this takes minutes'
             )
-            session = self._open(engine=folder)
-            # TensorRT builds for an input when it first meets it.
-            for shapes in (purpose.least, purpose.shapes):
-                self._run_empty(session, shapes)
+            build_engine(
+                self._graph,
+                self._chain(folder),
+                (purpose.least, purpose.shapes),
+                what=self._what,
+                progress=self._progress,
+            )
 
         cache = self._settings.engine_cache or default_cache()
         return ensure_engine(cache, key, build, self._progress)

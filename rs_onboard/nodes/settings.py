@@ -149,6 +149,20 @@ class RuntimeFields(NodeSettings):
     )
     threads: int = parameter(0, _THREADS, low=0, high=256)
     spinning: bool = parameter(False, 'Keep inference threads spinning between frames.')
+    arena: bool = parameter(
+        True, 'Keep the memory of a call for the next; false is slower and saves none at the peak.'
+    )
+    memory_pattern: bool = parameter(
+        False, 'Plan the memory of a call as one block; takes a quarter more and gains no time.'
+    )
+    device: int = parameter(0, 'Number of the GPU.', low=0, high=64)
+    engine_cache: str = parameter(
+        '', 'Folder for TensorRT engines, writable by this user alone; empty is that of the user.'
+    )
+    require_signed: bool = parameter(
+        False, 'Refuse a model folder that none of the trusted keys signed.'
+    )
+    trusted_keys: str = parameter('', 'File of public keys (PEM) for require_signed.')
 
 
 @dataclass(frozen=True)

@@ -13,13 +13,11 @@ from diagnostic_msgs.msg import DiagnosticArray
 from sensor_msgs.msg import Image
 from vision_msgs.msg import BoundingBox2DArray, LabelInfo
 
-from rs_onboard.inference.model import load_model
-from rs_onboard.inference.runtime import RuntimeSettings
 from rs_onboard.nodes import names
 from rs_onboard.nodes.exchange import LATCHED_QOS, RESULT_QOS, Outlet, Writer
 from rs_onboard.nodes.image_messages import stamp_to_ns
 from rs_onboard.nodes.lifecycle import PerceptionNode
-from rs_onboard.nodes.locations import model_folder
+from rs_onboard.nodes.model_loading import load_task_model
 from rs_onboard.nodes.result_messages import (
     label_info_message,
     report_message,
@@ -34,9 +32,8 @@ from rs_onboard.perception.worker import Counts, Worker
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from rs_onboard.inference.card import TaskName, VariantName
+    from rs_onboard.inference.card import TaskName
     from rs_onboard.inference.model import Model
-    from rs_onboard.inference.providers import ProviderPolicy
     from rs_onboard.nodes.exchange import Exchange
     from rs_onboard.nodes.settings import DetectionSettings, SceneSettings, SegmentationSettings
     from rs_onboard.perception.results import TaskResult
@@ -90,18 +87,7 @@ class TaskNode(PerceptionNode, Generic[R]):
 
     def setup(self) -> None:
         """Load and verify the model; run it once, so that the first frame finds it warm."""
-        settings = self.settings
-        model = load_model(
-            model_folder(settings.model),
-            task=self.task_name,
-            variant=cast('VariantName', settings.variant),
-            settings=RuntimeSettings(
-                provider=settings.provider,
-                policy=cast('ProviderPolicy', settings.provider_policy),
-                threads=settings.threads,
-                spinning=settings.spinning,
-            ),
-        )
+        model = load_task_model(self.settings, self.task_name, self.get_logger().info)
         task = self.make_task(model)
         task.warm_up()
         self._task = task
@@ -177,7 +163,9 @@ class TaskNode(PerceptionNode, Generic[R]):
             'sha256': identity.sha256,
             'variant': identity.variant,
             'provider': identity.provider,
+            'placement': task.model.runtime.placement,
             'trained': str(identity.trained).lower(),
+            'signed_by': task.model.signed_by,
             'busy_s': f'{self._worker.busy_s():.2f}',
         }
         warning = self._worker.trouble() or self._failed or task.model.runtime.notice

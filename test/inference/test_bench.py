@@ -38,6 +38,7 @@ class Clocked:
 
     provider = 'cpu'
     notice = ''
+    placement = ''
 
     def __init__(self, name, seconds, clock, calls):
         self.name, self.seconds, self.clock, self.calls = name, seconds, clock, calls

@@ -46,6 +46,7 @@ class Library:
         self.active = None
         self.on_cpu = []
         self.sessions = []
+        self.built = []
         self.breaks = False
 
     def get_available_providers(self):
@@ -58,7 +59,12 @@ class Library:
         def add_session_config_entry(self, key, value):
             self.entries[key] = value
 
-    def InferenceSession(self, graph, sess_options, providers):  # noqa: N802  (its name there)
+    def build(self, graph, chain, shapes, *, what, progress):
+        folder = Path(chain[0][1]['trt_engine_cache_path'])
+        (folder / 'graph.engine').write_bytes(b'engine')
+        self.built.append((folder, shapes))
+
+    def InferenceSession(self, graph, sess_options, providers, **_):  # noqa: N802  (its name there)
         session = Session(self, sess_options, providers)
         self.sessions.append(session)
         return session
@@ -68,6 +74,10 @@ class Session:
     def __init__(self, library, options, providers):
         self.library, self.options, self.asked = library, options, providers
         self.calls = []
+        self.falls_back = True
+
+    def disable_fallback(self):
+        self.falls_back = False
 
     @property
     def provider(self):
@@ -86,9 +96,6 @@ class Session:
         self.calls.append(feeds['tiles'].shape)
         if self.library.breaks:
             raise RuntimeError('CUDA error 700')
-        folder = dict(self.asked)[self.asked[0][0]].get('trt_engine_cache_path')
-        if folder:
-            (Path(folder) / 'graph.engine').write_bytes(b'engine')
         return [feeds['tiles'][..., 0]]
 
     def end_profiling(self):
@@ -108,6 +115,7 @@ def library(monkeypatch):
     monkeypatch.setattr(runtime_module, 'ort', fake)
     monkeypatch.setattr(runtime_module, 'gpu_name', lambda _: 'Orin sm_87')
     monkeypatch.setattr(runtime_module, 'tensorrt_version', lambda: '10.3.0')
+    monkeypatch.setattr(runtime_module, 'build_engine', fake.build)
     return fake
 
 
@@ -148,6 +156,12 @@ def test_a_graph_that_falls_back_in_part_is_noticed(tmp_path, library):
     assert (runtime.provider, runtime.placement) == ('cuda', 'cuda 1, cpu 1')
 
 
+def test_onnx_runtime_never_changes_the_provider_by_itself(tmp_path, library):
+    for provider in PROVIDERS:
+        opened(tmp_path, provider)
+    assert [session.falls_back for session in library.sessions] == [False] * len(library.sessions)
+
+
 def test_the_cpu_is_not_profiled(tmp_path, library):
     runtime, _ = opened(tmp_path, 'cpu')
     assert (runtime.provider, runtime.notice, runtime.placement) == ('cpu', '', '')
@@ -160,16 +174,16 @@ def test_an_engine_is_built_once_and_used_from_then_on(tmp_path, library):
     first, lines = opened(tmp_path, 'tensorrt')
     assert first.provider == 'tensorrt'
     assert any('building the TensorRT engine for Orin sm_87' in line for line in lines)
-    builder, user = library.sessions
     # Built for one tile and for a full call, elsewhere than where it is used.
-    assert builder.calls == [(1, 64, 64, 3), (4, 64, 64, 3)]
+    ((beside, shapes),) = library.built
+    assert shapes == ({'tiles': (1, 64, 64, 3)}, {'tiles': (4, 64, 64, 3)})
     (folder,) = (tmp_path / 'engines').iterdir()
+    assert beside != folder
     assert sorted(path.name for path in folder.iterdir()) == ['graph.engine', MANIFEST]
-    assert user.asked[0][1]['trt_engine_cache_path'] == str(folder)
-    assert builder.asked[0][1]['trt_engine_cache_path'] != str(folder)
+    (session,) = library.sessions
+    assert session.asked[0][1]['trt_engine_cache_path'] == str(folder)
     _, lines = opened(tmp_path, 'tensorrt')
-    assert lines == []
-    assert len(library.sessions) == 3
+    assert (lines, len(library.built)) == ([], 1)
 
 
 def test_a_machine_that_does_not_tell_its_gpu_builds_at_every_start(tmp_path, library, monkeypatch):

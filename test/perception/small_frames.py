@@ -46,6 +46,7 @@ class FakeRuntime:
 
     provider = 'cpu'
     notice = ''
+    placement = ''
     inputs = ()
     outputs = ()
 
