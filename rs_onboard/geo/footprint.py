@@ -143,6 +143,9 @@ def bearing(pixels: NDArray[np.float64], camera: CameraModel) -> NDArray[np.floa
             'rational_polynomial with 8 or equidistant with 4. Calibrate the camera with one of '
             'these.'
         )
+    if not len(pixels):
+        # OpenCV takes no empty array.
+        return np.empty((0, 3))
     matrix = np.array([[camera.fx, 0, camera.cx], [0, camera.fy, camera.cy], [0, 0, 1]], float)
     points = np.ascontiguousarray(pixels, np.float64).reshape(-1, 1, 2)
     coefficients = np.array(camera.distortion or (0.0, 0.0, 0.0, 0.0), np.float64)

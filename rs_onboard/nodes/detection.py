@@ -18,6 +18,7 @@ from rs_onboard.nodes.start import run_node
 from rs_onboard.nodes.task_node import TaskNode
 from rs_onboard.perception.detection import DetectionLimits, DetectionTask
 from rs_onboard.perception.results import DetectionResult
+from rs_onboard.perception.tracking import Tracker
 
 if TYPE_CHECKING:
     from rs_onboard.inference.model import Model
@@ -42,7 +43,8 @@ class DetectionNode(TaskNode[DetectionResult]):
             iou=settings.iou,
             count=settings.count,
         )
-        return DetectionTask(model, batch=settings.batch, limits=limits)
+        tracker = Tracker(memory_s=settings.track_memory_s) if settings.track else None
+        return DetectionTask(model, batch=settings.batch, limits=limits, tracker=tracker)
 
     def result_writers(self) -> tuple[Writer[DetectionResult], ...]:
         """See `TaskNode.result_writers`."""

@@ -34,14 +34,20 @@ if TYPE_CHECKING:
     from rs_onboard.perception.results import TaskReport
 
 LINE_WIDTH_PX = 2.0
+# More objects than this nobody counts; longer numbers are no numbers of ours.
+MAX_DIGITS = 18
 
 
 def detections_message(result: DetectionResult) -> Detection2DArray:
     """Write the objects of a frame, best score first."""
     header = header_message(result.header)
     detections = []
-    for box, score, index in zip(
-        result.boxes.tolist(), result.scores.tolist(), result.class_ids.tolist(), strict=True
+    for box, score, index, number in zip(
+        result.boxes.tolist(),
+        result.scores.tolist(),
+        result.class_ids.tolist(),
+        result.numbers.tolist(),
+        strict=True,
     ):
         hypothesis = ObjectHypothesis(class_id=result.classes[index], score=score)
         rectangle = BoundingBox2D(size_x=box[2], size_y=box[3])
@@ -52,6 +58,7 @@ def detections_message(result: DetectionResult) -> Detection2DArray:
                 header=header,
                 results=[ObjectHypothesisWithPose(hypothesis=hypothesis)],
                 bbox=rectangle,
+                id=str(number) if number >= 0 else '',
             )
         )
     return Detection2DArray(header=header, detections=detections)
@@ -100,14 +107,20 @@ def detections_from_message(
         ) from None
     boxes = np.array([_row(item.bbox) for item in message.detections], np.float32).reshape(-1, 5)
     scores = np.array([item.score for item in found], np.float32)
+    numbers = np.array([_number(item.id) for item in message.detections], np.int64)
     if not (np.isfinite(boxes).all() and np.isfinite(scores).all()):
         raise TaskError(
             'detections: found a score or a box that is no finite number; expected those of an '
             'rs_onboard detection node. Run nodes of one release together.'
         )
     return DetectionResult(
-        header, report, card.class_names, palette(card), boxes, scores, class_ids
+        header, report, card.class_names, palette(card), boxes, scores, class_ids, numbers
     )
+
+
+def _number(text: str) -> int:
+    """Read the number of an object, -1 where it is none of ours."""
+    return int(text) if text.isdecimal() and len(text) <= MAX_DIGITS else -1
 
 
 def _row(box: BoundingBox2D) -> tuple[float, ...]:

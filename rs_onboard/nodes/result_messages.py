@@ -26,12 +26,15 @@ from vision_msgs.msg import (
 
 from rs_onboard.nodes.image_messages import header_message
 from rs_onboard.nodes.tile_messages import box_message, pixel_box
+from rs_onboard.nodes.view_values import view_from_values, view_values
 from rs_onboard.perception.errors import TaskError
 from rs_onboard.perception.results import ModelIdentity, SceneResult, TaskReport, TileUse
 from rs_onboard.perception.tiler import TileScale
 from rs_onboard.perception.tiles import PixelBox
 
 if TYPE_CHECKING:
+    from rs_onboard.geo.camera import CameraModel
+    from rs_onboard.geo.pose import Pose
     from rs_onboard.inference.card import ModelCard, TaskName
     from rs_onboard.perception.frame import FrameHeader
     from rs_onboard.perception.results import Status
@@ -124,11 +127,18 @@ def report_from_message(message: DiagnosticArray) -> TaskReport:
         ) from None
 
 
-def scale_message(header: FrameHeader, task: str, scale: TileScale) -> DiagnosticArray:
-    """Write how the scale of a tile set was chosen."""
+def scale_message(
+    header: FrameHeader,
+    task: str,
+    scale: TileScale,
+    camera: CameraModel | None = None,
+    pose: Pose | None = None,
+) -> DiagnosticArray:
+    """Write how the scale of a tile set was chosen, and camera and pose of its frame."""
     values = {
         'scale': repr(scale.scale),
         'gsd_m': '' if scale.gsd_m is None else repr(scale.gsd_m),
+        **view_values(camera, pose),
     }
     status: Status = 'degraded' if scale.reason else 'ok'
     return _array(header, task, status, scale.reason, values)
@@ -149,6 +159,15 @@ def scale_from_message(message: DiagnosticArray) -> TileScale:
             f'tile scale of {status.name!r}: {exc!r}; expected that of an rs_onboard tiler. '
             'Run nodes of one release together.'
         ) from None
+
+
+def view_from_message(message: DiagnosticArray) -> tuple[CameraModel | None, Pose | None]:
+    """Read camera and pose of the frame of a tile set, None where the tiler had none.
+
+    Raises:
+        TaskError: They are not those of an rs_onboard tiler.
+    """
+    return view_from_values(_values(message)[1])
 
 
 def classification_message(result: SceneResult) -> Classification:

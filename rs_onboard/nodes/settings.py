@@ -209,6 +209,19 @@ class DetectionSettings(RuntimeFields):
     count: int = parameter(
         1000, 'Most detections of a frame, the best ones.', name='detection.count', low=1, high=4000
     )
+    track: bool = parameter(
+        True,
+        'Give each object one number in all frames that show it (`id`), by its place on the ground '
+        'or, without a pose, from frame to frame.',
+        name='detection.track',
+    )
+    track_memory_s: float = parameter(
+        300.0,
+        'How long an object out of view keeps its number [s].',
+        name='detection.track_memory_s',
+        low=0.0,
+        high=86400.0,
+    )
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from rs_onboard.nodes.result_messages import (
     label_info_message,
     report_message,
     scale_from_message,
+    view_from_message,
 )
 from rs_onboard.nodes.tile_messages import tiles_from_messages
 from rs_onboard.perception.errors import EncodingError, TaskError, TileError
@@ -213,6 +214,7 @@ class TaskNode(PerceptionNode, Generic[R]):
             parts['tiles'],
             parts['layout'],
             scale=scale_from_message(parts['report']),
+            view=view_from_message(parts['report']),
             header=FrameHeader(
                 stamp_to_ns(header.stamp), header.frame_id, 0, 0, 0, arrival.received_ns
             ),

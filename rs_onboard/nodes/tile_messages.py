@@ -23,6 +23,8 @@ from rs_onboard.perception.tiles import MAX_TILES, PixelBox, TileGrid
 if TYPE_CHECKING:
     from sensor_msgs.msg import Image
 
+    from rs_onboard.geo.camera import CameraModel
+    from rs_onboard.geo.pose import Pose
     from rs_onboard.perception.frame import FrameHeader
     from rs_onboard.perception.tiler import CutTiles
 
@@ -42,7 +44,12 @@ def layout_message(tiles: CutTiles) -> BoundingBox2DArray:
 
 
 def tiles_from_messages(
-    stack: Image, layout: BoundingBox2DArray, *, scale: TileScale, header: FrameHeader
+    stack: Image,
+    layout: BoundingBox2DArray,
+    *,
+    scale: TileScale,
+    header: FrameHeader,
+    view: tuple[CameraModel | None, Pose | None] = (None, None),
 ) -> StackedTiles:
     """Rebuild the tiles of a frame.
 
@@ -51,6 +58,7 @@ def tiles_from_messages(
         layout: Their layout, of the same stamp.
         scale: What the tiler said about the scale.
         header: Header of the frame; its size is taken from the layout.
+        view: Camera and pose of the frame, where the tiler had them.
 
     Raises:
         EncodingError: The stack is not what its fields say.
@@ -68,7 +76,8 @@ def tiles_from_messages(
     grid = _grid(boxes[0], boxes[1:], image.shape[0] // count, image.shape[1])
     header = replace(header, height=grid.frame_height, width=grid.frame_width)
     stacked = image.reshape(count, grid.tile_height, grid.tile_width, 3)
-    return StackedTiles(header, grid, scale, stacked)
+    camera, pose = view
+    return StackedTiles(header, grid, scale, stacked, camera=camera, pose=pose)
 
 
 def _grid(frame: PixelBox, tiles: list[PixelBox], height: int, width: int) -> TileGrid:

@@ -105,7 +105,9 @@ class TilerNode(PerceptionNode):
                 Writer(
                     names.report(names.tiles(task)),
                     DiagnosticArray,
-                    lambda tiles: scale_message(tiles.header, task, tiles.scale),
+                    lambda tiles: scale_message(
+                        tiles.header, task, tiles.scale, tiles.camera, tiles.pose
+                    ),
                 ),
             ),
         )

@@ -14,6 +14,7 @@ from rs_onboard.perception.errors import TaskError
 from rs_onboard.perception.results import DetectionResult, palette
 from rs_onboard.perception.seams import join_tiles
 from rs_onboard.perception.task import StageClock, Task
+from rs_onboard.perception.tracking import UNTRACKED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from rs_onboard.perception.results import TaskReport
     from rs_onboard.perception.seams import TileBoxes
     from rs_onboard.perception.tiler import TileSet
+    from rs_onboard.perception.tracking import Tracker
 
 # Candidates of a frame that go into suppression, the best ones: 100 000 boxes of a model gone wrong
 # must cost milliseconds, and no real frame has this many.
@@ -98,6 +100,7 @@ class DetectionTask(Task[DetectionResult]):
         batch: Tiles per inference.
         overlap: Least overlap of neighbouring tiles [px]; objects up to this size are seen whole.
         limits: What is worth reporting.
+        tracker: Numbers the objects; None numbers none.
 
     Raises:
         TaskError: A limit is for a class that the model does not have.
@@ -110,11 +113,13 @@ class DetectionTask(Task[DetectionResult]):
         batch: int = 1,
         overlap: int = 64,
         limits: DetectionLimits | None = None,
+        tracker: Tracker | None = None,
     ) -> None:
         super().__init__(model, batch=batch, overlap=overlap)
         self.palette = palette(model.card)
         self.limits = limits or DetectionLimits()
         self.limits.check(model.card)
+        self._tracker = tracker
         names = model.card.class_names
         scores = [self.limits.class_scores.get(name, self.limits.score) for name in names]
         self._least = np.array(scores, np.float32)
@@ -140,19 +145,25 @@ class DetectionTask(Task[DetectionResult]):
         boxes = self._in_frame(joined, tiles)
         rows = self._worth_reporting(joined, boxes, tiles, left_out)
         clock.lap('join')
-        report = self._report(tiles, clock)
-        if self.limits.class_lengths_m and tiles.scale.gsd_m is None:
-            reason = f'lengths are not limited; {report.reason}'
-            report = replace(report, status='degraded', reason=reason)
+        found_boxes, labels = boxes[rows], joined.classes[rows]
+        numbers: NDArray[np.int64] = np.full(len(rows), UNTRACKED, np.int64)
+        if self._tracker is not None:
+            stamp_ns = tiles.header.stamp_ns
+            numbers = self._tracker.update(found_boxes, labels, stamp_ns, tiles.camera, tiles.pose)
+            clock.lap('track')
+        unlimited = bool(self.limits.class_lengths_m) and tiles.scale.gsd_m is None
+        reason = 'lengths are not limited' if unlimited else ''
+        report = self._report(tiles, clock, reason=reason)
         counted = {name: count for name, count in left_out.items() if count}
         return DetectionResult(
             header=tiles.header,
             report=replace(report, left_out=counted),
             classes=self.model.card.class_names,
             palette=self.palette,
-            boxes=boxes[rows].astype(np.float32),
+            boxes=found_boxes.astype(np.float32),
             scores=joined.scores[rows].astype(np.float32),
-            class_ids=joined.classes[rows].astype(np.uint8),
+            class_ids=labels.astype(np.uint8),
+            numbers=numbers,
         )
 
     def _empty(self, header: FrameHeader, report: TaskReport) -> DetectionResult:

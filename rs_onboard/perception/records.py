@@ -192,6 +192,8 @@ def _objects(result: DetectionResult, results: FrameResults) -> list[dict[str, A
             'box': [*(round(value, 2) for value in box[:4]), round(box[4], 5)],
             'corners': quad.round(2).tolist(),
         }
+        if (number := int(result.numbers[index])) >= 0:
+            item['number'] = number
         rows = slice(4 * index, 4 * index + 4)
         if ground.wgs84 is not None and ground.offsets is not None:
             sides = np.linalg.norm(np.diff(ground.offsets[rows][:3], axis=0), axis=1)

@@ -170,6 +170,7 @@ class DetectionResult:
         boxes: (M, 5) float32, cx, cy, w, h, theta [px of the frame, rad], le90.
         scores: (M,) float32, 0 to 1.
         class_ids: (M,) uint8.
+        numbers: (M,) int64, the same for one object in all frames; -1 where nobody counts.
     """
 
     header: FrameHeader
@@ -179,6 +180,7 @@ class DetectionResult:
     boxes: NDArray[np.float32]
     scores: NDArray[np.float32]
     class_ids: NDArray[np.uint8]
+    numbers: NDArray[np.int64]
 
     @classmethod
     def empty(cls, header: FrameHeader, report: TaskReport, card: ModelCard) -> DetectionResult:
@@ -191,6 +193,7 @@ class DetectionResult:
             boxes=np.empty((0, 5), np.float32),
             scores=np.empty(0, np.float32),
             class_ids=np.empty(0, np.uint8),
+            numbers=np.empty(0, np.int64),
         )
 
 

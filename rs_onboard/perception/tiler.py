@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from rs_onboard.geo.camera import CameraModel
+    from rs_onboard.geo.pose import Pose
     from rs_onboard.inference.card import TaskName
     from rs_onboard.perception.frame import Frame, FrameHeader
 
@@ -52,12 +54,16 @@ class TileSet(Protocol):
         header: Header of the frame.
         grid: Where the tiles lie.
         scale: How their scale was chosen.
+        camera: Intrinsics of the frame, None where none are known.
+        pose: Pose of the camera, None where none is known.
         cut_ms: What cutting has cost so far [ms].
     """
 
     header: FrameHeader
     grid: TileGrid
     scale: TileScale
+    camera: CameraModel | None
+    pose: Pose | None
     cut_ms: float
 
     def batches(self, buffer: NDArray[np.uint8]) -> Iterator[tuple[int, NDArray[np.uint8]]]:
@@ -78,6 +84,8 @@ class CutTiles:
         self.header = frame.header
         self.grid = grid
         self.scale = scale
+        self.camera = frame.camera
+        self.pose = frame.pose
         self.cut_ms = 0.0
         self._frame = frame
         self._cache = cache
@@ -134,11 +142,20 @@ class StackedTiles:
     """Tiles that arrived as one stack over a topic."""
 
     def __init__(
-        self, header: FrameHeader, grid: TileGrid, scale: TileScale, stack: NDArray[np.uint8]
+        self,
+        header: FrameHeader,
+        grid: TileGrid,
+        scale: TileScale,
+        stack: NDArray[np.uint8],
+        *,
+        camera: CameraModel | None = None,
+        pose: Pose | None = None,
     ) -> None:
         self.header = header
         self.grid = grid
         self.scale = scale
+        self.camera = camera
+        self.pose = pose
         self.cut_ms = 0.0
         self._stack = stack
 

@@ -54,6 +54,7 @@ def found(card, count=5):
         boxes=normalise(boxes).astype(np.float32),
         scores=np.sort(rng.random(count).astype(np.float32))[::-1],
         class_ids=rng.integers(0, 3, count).astype(np.uint8),
+        numbers=rng.integers(-1, 99, count),
     )
 
 
@@ -63,7 +64,7 @@ def test_detections_survive_the_topic_without_loss(card, count):
     report = report_from_message(sent(report_message(HEADER, result.report)))
     assert report == result.report
     again = detections_from_message(HEADER, report, card, sent(detections_message(result)))
-    for name in ('boxes', 'scores', 'class_ids', 'palette'):
+    for name in ('boxes', 'scores', 'class_ids', 'palette', 'numbers'):
         np.testing.assert_array_equal(getattr(again, name), getattr(result, name))
 
 
@@ -77,6 +78,7 @@ def test_theta_is_clockwise_on_screen_and_the_corners_agree(card):
         box,
         np.ones(1, np.float32),
         np.zeros(1, np.uint8),
+        np.zeros(1, np.int64),
     )
     (detection,) = detections_message(result).detections
     turn = detection.bbox.center.theta

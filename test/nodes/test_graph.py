@@ -141,7 +141,7 @@ def test_results_are_the_same_by_reference_and_by_topic(graph, colours):
         for name in ('labels', 'confidence'):
             arrays = [getattr(r.results['segmentation'], name) for r in (first, second)]
             np.testing.assert_array_equal(*arrays)
-        for name in ('boxes', 'scores', 'class_ids'):
+        for name in ('boxes', 'scores', 'class_ids', 'numbers'):
             arrays = [getattr(r.results['detection'], name) for r in (first, second)]
             np.testing.assert_array_equal(*arrays)
         assert len(first.results['detection'].boxes) > 5

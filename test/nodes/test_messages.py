@@ -17,7 +17,9 @@ from rclpy.serialization import deserialize_message, serialize_message
 from sensor_msgs.msg import CameraInfo, NavSatFix, RegionOfInterest
 from vision_msgs.msg import BoundingBox2DArray
 
+from rs_onboard.geo.camera import CameraModel
 from rs_onboard.geo.errors import CameraError
+from rs_onboard.geo.pose import Pose
 from rs_onboard.inference.card import load_card
 from rs_onboard.nodes.image_messages import (
     camera_from_message,
@@ -38,6 +40,7 @@ from rs_onboard.nodes.result_messages import (
     scale_message,
     scene_from_messages,
     scene_tiles_message,
+    view_from_message,
 )
 from rs_onboard.nodes.tile_messages import layout_message, tiles_from_messages, tiles_message
 from rs_onboard.perception.errors import EncodingError, TaskError, TileError
@@ -128,6 +131,24 @@ def test_reports_survive_the_topic_to_the_last_digit(status, reason, gsd, latenc
     assert report_from_message(sent(report_message(HEADER, report))) == report
     scale = TileScale(0.1793761234567891, gsd, reason)
     assert scale_from_message(sent(scale_message(HEADER, 'scene', scale))) == scale
+
+
+def test_camera_and_pose_travel_with_the_tiles():
+    camera = CameraModel(640, 480, 500.25, 501.0, 319.5, 240.1, 'plumb_bob', (0.1, -0.2, 0, 0, 0))
+    pose = Pose(123, 46.123456789, -7.5, 500.0, 60.5, (0.5, -0.5, 0.5, 0.5), np.eye(3) * 2.5)
+    scale = TileScale(1.0, 0.1, '')
+    found = view_from_message(sent(scale_message(HEADER, 'detection', scale, camera, pose)))
+    assert found[0] == camera
+    np.testing.assert_array_equal(found[1].position_covariance, pose.position_covariance)
+    bare = dataclasses.replace(pose, height_m=None, orientation=None, position_covariance=None)
+    again = view_from_message(sent(scale_message(HEADER, 'scene', scale, None, bare)))
+    assert again == (None, bare)
+    assert view_from_message(scale_message(HEADER, 'scene', scale)) == (None, None)
+    broken = scale_message(HEADER, 'scene', scale, camera, pose)
+    for value in broken.status[0].values:
+        value.value = value.value.replace('46.123456789', 'NaN').replace('500.25', '-1')
+    with pytest.raises(TaskError, match='Run nodes of one release together'):
+        view_from_message(broken)
 
 
 def test_a_report_of_somebody_else_is_refused():

@@ -224,6 +224,15 @@ def test_a_record_lists_objects_with_corners_and_their_place_on_the_ground():
     assert 'length_m' not in nowhere['properties']
 
 
+def test_a_frame_without_objects_has_a_record_with_and_without_pose():
+    image = dark(96, 128)
+    pipeline = Pipeline([task_of(bright_blobs)])
+    for known in ({}, {'camera': camera_for(image, 400.0), 'pose': nadir_pose(120.0)}):
+        results = pipeline.process(frame_of(image, **known))
+        assert frame_record(results)['detection']['objects'] == []
+        assert len(frame_collection(results)['features']) == 1
+
+
 def test_a_skipped_frame_has_no_objects_and_says_why():
     task = task_of(bright_blobs)
     result = task.without_result(frame_of(dark()).header, 'skipped', 'too late')

@@ -145,6 +145,7 @@ def detection(boxes, class_ids, report=REPORT):
         np.array(boxes, np.float32).reshape(-1, 5),
         np.full(len(boxes), 0.98, np.float32),
         np.array(class_ids, np.uint8),
+        np.full(len(boxes), -1),
     )
 
 
