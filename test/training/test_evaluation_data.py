@@ -147,6 +147,14 @@ def test_a_split_may_be_a_folder_below_those_of_the_layout(tmp_path):
     assert names(list_items(tmp_path, 'segmentation', 'test')) == ['images/test/a']
 
 
+def test_class_folders_may_lie_below_those_of_their_split(tmp_path):
+    scenes(tmp_path / 'images' / 'test', '.')
+    scenes(tmp_path / 'images' / 'train', '.')
+    found = list_items(tmp_path, 'scene', 'test')
+    assert len(found.items) == 6
+    assert found.notes == ("every image of the folder 'images/test'",)
+
+
 def test_class_folders_may_lie_at_the_top(tmp_path):
     assert len(list_items(scenes(tmp_path, '.'), 'scene', 'test').items) == 6
 

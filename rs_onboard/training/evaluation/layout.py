@@ -100,8 +100,10 @@ def list_items(folder: Path, task: TaskName, split: str) -> Listing:
     files = split_files(folder)
     if split in files:
         return _listed(folder, task, split, files)
-    if (folder / split).is_dir():
-        root, note = folder / split, f'every image of the folder {split!r}'
+    inner = (find_folder(folder, IMAGES) or folder) / split
+    if (folder / split).is_dir() or (task == 'scene' and inner.is_dir()):
+        root = folder / split if (folder / split).is_dir() else inner
+        note = f'every image of the folder {root.relative_to(folder).as_posix()!r}'
     elif files:
         have = ', '.join(sorted(files))
         raise DataError(str(folder), [f'no split {split!r}; expected --split {have}'])
