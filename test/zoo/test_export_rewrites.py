@@ -175,7 +175,7 @@ def test_a_prelu_becomes_convolutions_and_relu_whatever_its_slopes(low, high, ke
         lambda m, x: m.slope(m.conv(x)) + m.free(x + 1) + m.behind(m.norm(x)),
         conv=nn.Conv2d(16, 16, kernel, padding=kernel // 2),
         slope=nn.PReLU(16),
-        free=nn.PReLU(1),
+        free=nn.PReLU(16),
         norm=nn.BatchNorm2d(16),
         behind=nn.PReLU(16),
     )

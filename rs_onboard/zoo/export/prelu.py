@@ -39,9 +39,10 @@ def split_prelus(graph: OnnxGraph) -> int:
     count = 0
     for node in graph.of('PRelu'):
         channels = graph.channels(node.inputs[0])
-        slopes: Floats = np.ravel(np.asarray(graph.constants[node.inputs[1]], dtype=np.float64))
-        if channels is None or len(slopes) not in (1, channels):
+        known = graph.constant(node.inputs[1])
+        if channels is None or known is None or known.size not in (1, channels):
             continue
+        slopes: Floats = np.ravel(np.asarray(known, dtype=np.float64))
         slopes = np.broadcast_to(slopes, channels)
         before = read(graph, graph.makers.get(node.inputs[0]))
         alone = graph.only_taker(node.inputs[0]) is not None
