@@ -64,6 +64,9 @@ class OnnxGraph:
             attributes = {a.name: helper.get_attribute_value(a) for a in proto.attribute}
             if proto.op_type == 'Constant' and 'value' in attributes:
                 self.constants[proto.output[0]] = numpy_helper.to_array(attributes['value'])
+            elif proto.op_type == 'Identity' and proto.input[0] in self.constants:
+                # The exporter stores equal parameters once.
+                self.constants[proto.output[0]] = self.constants[proto.input[0]]
             else:
                 self._insert(Node(proto.op_type, list(proto.input), list(proto.output), attributes))
         inferred = onnx.shape_inference.infer_shapes(model)
