@@ -374,6 +374,14 @@ def test_masks_get_the_classes_of_the_model(tmp_path):
     ]
 
 
+def test_a_list_of_classes_may_lie_above_the_folder_of_a_split(tmp_path):
+    masks(tmp_path / 'test')
+    assert read(tmp_path, 'segmentation').notes[0].startswith('no classes.json: values are taken')
+    text(tmp_path / 'classes.json', '["mud", "red"]')
+    found = read(tmp_path, 'segmentation')
+    assert found.matching.unknown == ('mud',)
+
+
 def test_pairs_are_read_with_both_dates(tmp_path):
     pairs(tmp_path)
     write(tmp_path / 'A' / 'p0.png', colour(7, 7, 7))

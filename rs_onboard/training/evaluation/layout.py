@@ -67,11 +67,13 @@ class Listing:
     """The images of a split.
 
     Attributes:
-        root: Folder that holds the layout.
+        folder: The data set.
+        root: Folder that holds the layout: the data set itself, or that of a split in it.
         items: Images in the order of the split, or by name.
         notes: What users must know of how they were found.
     """
 
+    folder: Path
     root: Path
     items: tuple[Item, ...]
     notes: tuple[str, ...]
@@ -118,7 +120,7 @@ def list_items(folder: Path, task: TaskName, split: str) -> Listing:
         problems = [f'no image with one of the suffixes {", ".join(sorted(SUFFIXES))}']
     if problems:
         raise DataError(str(root), problems)
-    return Listing(root, items, (note,))
+    return Listing(folder, root, items, (note,))
 
 
 def split_files(folder: Path) -> dict[str, Path]:
@@ -159,7 +161,7 @@ def _listed(folder: Path, task: TaskName, split: str, files: Mapping[str, Path])
     problems += candidates.empty
     if problems:
         raise DataError(str(folder), problems)
-    return Listing(folder, tuple(items.values()), ())
+    return Listing(folder, folder, tuple(items.values()), ())
 
 
 def split_lines(path: Path) -> list[str]:

@@ -56,6 +56,11 @@ class LabelledImages:
         card: Card of the model.
         options: What the user decides.
 
+    Attributes:
+        matching: Where the classes of the data go.
+        notes: What users must know of the data.
+        left_out: Scenes whose class has no say.
+
     Raises:
         DataError: Lists every unreadable file, unequal size and label value outside the classes.
     """
@@ -64,9 +69,10 @@ class LabelledImages:
         self.listing = listing
         self._card = card
         self._options = options
+        self.notes: list[str] = []
         self._names, self._colours = self._own_classes(listing)
         self.matching = self._match()
-        self.notes: list[str] = []
+        self.left_out = 0
         self._check()
 
     def __len__(self) -> int:
@@ -96,6 +102,8 @@ class LabelledImages:
             return self._card.class_names, ()
         try:
             names, colours = read_classes(listing.root)
+            if not names:
+                names, colours = read_classes(listing.folder)
         except ValueError as exc:
             raise DataError(str(listing.root), [str(exc)]) from None
         if task == 'scene':
@@ -107,6 +115,8 @@ class LabelledImages:
         if task == 'detection' and not names:
             objects = [x for item in items if item.label for x in read_labels(item.label)]
             return tuple(sorted({x.label for x in objects if isinstance(x, LabelLine)})), ()
+        if not names:
+            self.notes.append('no classes.json: values are taken for the classes of the model')
         return names or self._card.class_names, colours
 
     def _match(self) -> Matching:
@@ -119,7 +129,7 @@ class LabelledImages:
         """Read everything once."""
         problems: list[str] = []
         present: Counter[int] = Counter()
-        changed = self.left_out = 0
+        changed = 0
         for item in self.listing.items:
             sample = self._read(item)
             if isinstance(sample, str):
