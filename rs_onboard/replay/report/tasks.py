@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from rs_onboard.replay.report.chart import Axis, Column, Part, column_chart, groups
 from rs_onboard.replay.report.frames import UNKNOWN_COLOUR, colours_of, percent, tasks_of
 from rs_onboard.replay.report.markup import Html, element, join, section, swatch, table
+from rs_onboard.replay.report.objects import objects_of
 from rs_onboard.replay.summary import status_counts
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def _task(frames: Sequence[FrameView], run: RunSummary, task: TaskName) -> Html:
     marks = [join(status_mark(status, count), ' ') for status, count in counts.items()]
     marks += [element('span', f'{silent} without a result', class_='status')] if silent else []
     seen = [frame for frame in frames if frame.findings(task)]
-    parts: list[Html] = []
+    parts = objects_of(frames, task, colours_of(run, task))
     if seen and any('shares' in frame.task(task) for frame in seen):
         parts = _land_cover(frames, seen, task, colours_of(run, task))
     elif seen:

@@ -29,6 +29,7 @@ from rs_onboard.replay.report.markup import (
     section,
     swatch,
 )
+from rs_onboard.replay.report.objects import sightings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -45,6 +46,9 @@ MARGIN = 36
 
 # What is drawn of long flights; more cannot be told apart.
 MAX_FOOTPRINTS = 1200
+
+# Objects drawn on the map, the surest ones.
+MAX_OBJECTS = 2000
 
 # Up to so many frames have large dots.
 FEW = 80
@@ -107,7 +111,7 @@ def map_section(frames: Sequence[FrameView], run: RunSummary) -> Html:
             'div',
             element('span', 'Footprints by', class_='quiet') if switches else None,
             switches,
-            element('figure', _drawing(placed, colours), legends),
+            element('figure', _drawing(placed, colours, colours_of(run, 'detection')), legends),
             class_='map',
         ),
         _gaps(frames),
@@ -128,7 +132,11 @@ def track_length_m(frames: Sequence[FrameView]) -> float | None:
     return float(np.hypot(*np.diff(local_metres(placed), axis=0).T).sum())
 
 
-def _drawing(placed: Sequence[FrameView], colours: Mapping[str, Mapping[str, str]]) -> Html:
+def _drawing(
+    placed: Sequence[FrameView],
+    colours: Mapping[str, Mapping[str, str]],
+    names: Mapping[str, str],
+) -> Html:
     longitude, latitude = placed[0].position or (0.0, 0.0)
     seen = evenly([frame for frame in placed if UNKNOWN not in frame.footprint], MAX_FOOTPRINTS)
     shapes = [
@@ -148,6 +156,7 @@ def _drawing(placed: Sequence[FrameView], colours: Mapping[str, Mapping[str, str
         _grid(sheet, step),
         element('g', footprints, class_='footprints'),
         element('polyline', points=_points(path), class_='track'),
+        _objects(placed, sheet, (longitude, latitude), names),
         _dots(placed, path, colours),
         _scale_bar(sheet, step),
         _north_arrow(),
@@ -155,6 +164,29 @@ def _drawing(placed: Sequence[FrameView], colours: Mapping[str, Mapping[str, str
         role='img',
         aria_label=f'Map of {len(placed)} frames, north up',
     )
+
+
+def _objects(
+    placed: Sequence[FrameView],
+    sheet: Sheet,
+    origin: tuple[float, float],
+    colours: Mapping[str, str],
+) -> Html:
+    """Draw every located object once, as its outline."""
+    located = [one for one in sightings(placed, 'detection') if 'ground' in one.item]
+    shapes = []
+    for one in reversed(located[:MAX_OBJECTS]):
+        corners = wgs84_to_offset(np.array(one.item['ground'], np.float64), origin[1], origin[0])
+        shape = element(
+            'polygon',
+            points=_points(sheet.place(corners)),
+            style=f'stroke:{colours.get(one.name, UNKNOWN_COLOUR)}',
+        )
+        text = f'{one.name} {percent(one.item["score"])}, frame {one.frame.number}'
+        shapes.append(
+            element('a', element('title', text), shape, href=f'#frame-{one.frame.number}')
+        )
+    return element('g', shapes, class_='objects')
 
 
 def _sheet(points: NDArray[np.float64]) -> Sheet:
