@@ -22,6 +22,7 @@ from rs_onboard.training.tasks.change import (  # noqa: E402
     centre_threshold,
     change_logits,
     confusion_at,
+    middle,
 )
 from rs_onboard.zoo.catalogue import network  # noqa: E402
 
@@ -75,6 +76,16 @@ def test_the_threshold_of_a_network_becomes_one_half(name):
     centre_threshold(built, threshold)
     sure = (before - threshold).abs() > 1e-4
     assert torch.equal((before > threshold)[sure], (probability() > 0.5)[sure])
+
+
+def test_the_middle_of_a_pair_is_cut_alike_from_dates_and_mask(tmp_path):
+    pairs(tmp_path)
+    sample = load_for(load_recipe(recipe_file(tmp_path, 'change')), tmp_path).splits['val'][0]
+    part = middle(sample, 96)
+    assert part.image.shape == part.before.shape == (96, 96, 3)
+    assert np.array_equal(part.mask, sample.mask[16:112, 32:128])
+    assert np.array_equal(part.before, sample.before[16:112, 32:128])
+    assert middle(sample, 256).mask.shape == sample.mask.shape
 
 
 def test_a_network_learns_bright_squares_that_came(tmp_path):

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -80,7 +81,7 @@ class ChangeTask:
         tiles = self.augmentation.tiles(samples, size, rng)
         before = to_input([tile.before for tile in tiles])
         after = to_input([tile.after for tile in tiles])
-        labels = torch.from_numpy(np.stack([tile.mask for tile in tiles]))
+        labels = torch.as_tensor(np.stack([tile.mask for tile in tiles]))
         result, *sides = change_logits(network, before, after)
         recipe = self.recipe.loss
         total = losses.change(result, labels, recipe.dice)
@@ -90,8 +91,10 @@ class ChangeTask:
         return total
 
     def validate(self, network: nn.Module, samples: Sequence[Sample]) -> Scores:
-        """Find changes in whole tiles; the F1 at the best threshold selects."""
-        histogram = count_probabilities(network, samples)
+        """Find changes in tiles or their middle; the F1 at the best threshold selects."""
+        size = self.recipe.validation_size
+        parts = [middle(s, size) for s in samples] if size else samples
+        histogram = count_probabilities(network, parts)
         level = best_level(histogram)
         best, half = confusion_at(histogram, level), confusion_at(histogram, LEVELS // 2)
         figures = {
@@ -104,6 +107,17 @@ class ChangeTask:
         return Scores(float(np.nan_to_num(best.f1[1])), figures)
 
 
+def middle(sample: Sample, size: int) -> Sample:
+    """Cut the middle (size, size) out of both dates and the mask, where they are larger."""
+    assert sample.before is not None
+    assert sample.mask is not None
+    top, left = (max(side - size, 0) // 2 for side in sample.mask.shape)
+    part = slice(top, top + size), slice(left, left + size)
+    return replace(
+        sample, image=sample.image[part], before=sample.before[part], mask=sample.mask[part]
+    )
+
+
 def count_probabilities(network: nn.Module, samples: Sequence[Sample]) -> NDArray[np.int64]:
     """Count pixels by truth and probability of change: (2, 256)."""
     histogram = np.zeros((2, LEVELS), np.int64)
@@ -112,7 +126,7 @@ def count_probabilities(network: nn.Module, samples: Sequence[Sample]) -> NDArra
         assert sample.mask is not None
         with torch.no_grad():
             logits = network(to_input([sample.before]), to_input([sample.image]))
-            probability = (logits[0, 1] - logits[0, 0]).sigmoid().numpy()
+            probability = (logits[0, 1] - logits[0, 0]).sigmoid().cpu().numpy()
         found = np.minimum((probability * LEVELS).astype(np.int64), LEVELS - 1)
         for truth in range(2):
             histogram[truth] += np.bincount(found[sample.mask == truth], minlength=LEVELS)
