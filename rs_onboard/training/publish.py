@@ -33,6 +33,7 @@ from rs_onboard.training.evaluation.measure import Runner, evaluate
 from rs_onboard.training.evaluation.pictures import contact_sheet, draw_failure, write_jpeg
 from rs_onboard.training.recipe import find_recipe, load_recipe
 from rs_onboard.training.tasks.change import centre_threshold
+from rs_onboard.training.variants import AGREEMENT
 from rs_onboard.zoo.card_text import read_card_text
 from rs_onboard.zoo.errors import ZooError
 from rs_onboard.zoo.export import (
@@ -70,9 +71,6 @@ SHOWN_FAILURES = 12
 FAILURE_HEIGHT = 160
 CALIBRATION_TILES = 64
 COMPARED_IMAGES = 5
-# Share of the answer that int8 has in common with fp32 and below which nodes stay in float.
-AGREEMENT = {'scene': 0.995, 'segmentation': 0.99, 'change': 0.995}
-UNITS = {'scene': 'probability', 'segmentation': 'pixels', 'change': 'pixels'}
 NAMED_CONFUSIONS = 4
 
 
@@ -105,7 +103,7 @@ def publish(
     test = [as_evaluated(recipe, text, sample) for sample in whole]
     shown = permitted(recipe, test, pictures) if pictures else {}
     size = (text.input.height, text.input.width)
-    models = export_variants(recipe, weights, calibration(recipe, text, data), size)
+    models = export_variants(weights, calibration(recipe, text, data), size)
     measured = {
         name: measure(text, name, model, test, recipe.data.gsd_m or None)
         for name, (model, _) in models.items()
@@ -178,7 +176,7 @@ def calibration(recipe: Recipe, text: CardText, data: DataSet) -> list[Feeds]:
 
 
 def export_variants(
-    recipe: Recipe, weights: TrainedNetwork, feeds: list[Feeds], size: tuple[int, int]
+    weights: TrainedNetwork, feeds: list[Feeds], size: tuple[int, int]
 ) -> dict[VariantName, tuple[onnx.ModelProto, str]]:
     """Export and quantise the selected weights; returns graph and note by variant."""
     entry, scheme = weights.entry, weights.normalisation
@@ -186,13 +184,8 @@ def export_variants(
     images = [next(iter(f.values()))[0] for f in feeds[:: max(1, len(feeds) // COMPARED_IMAGES)]]
     graph = deploy(entry, weights.network, scheme)
     compare_with_torch(graph, exported, comparison_batches(entry, images, size))
-    int8 = quantise(exported, feeds, target=AGREEMENT[recipe.task])
-    note = (
-        f'agrees with fp32 in {int8.agreement:.2%} of the {UNITS[recipe.task]} on calibration tiles'
-    )
-    if int8.float_nodes:
-        note += f'; {len(int8.float_nodes)} nodes stay in float'
-    return {'fp32': (exported, weights.note), 'int8': (int8.model, note)}
+    int8 = quantise(exported, feeds, target=AGREEMENT[cast('TaskName', entry.task)])
+    return {'fp32': (exported, weights.note), 'int8': (int8.model, int8.note)}
 
 
 def measure(
