@@ -138,7 +138,7 @@ def comparison_shapes(entry: NetworkEntry, size: tuple[int, int]) -> list[tuple[
     smaller = max(-(-rule.minimum // step) * step, (min(size) // 2) // step * step)
     shapes = [size, (smaller, smaller)]
     if not rule.square:
-        shapes += [(smaller, size[1] + odd), (size[0] + odd, smaller + odd)]
+        shapes += [(smaller, size[1] + odd), (size[0] + 2 * odd, smaller + odd)]
     return shapes
 
 

@@ -111,3 +111,43 @@ def convolve_before_resize(graph: OnnxGraph) -> int:
         count += 1
     graph.prune()
     return count
+
+
+def merge_parallel(graph: OnnxGraph) -> int:
+    """Merge two convolutions of one map that are added; the smaller taps come to lie in the middle.
+
+    Returns:
+        How many pairs were merged.
+    """
+    count = 0
+    for node in graph.of('Add'):
+        pair = [read(graph, graph.makers.get(name)) for name in node.inputs]
+        first, second = pair
+        if first is None or second is None or first.source != second.source:
+            continue
+        alone = all(graph.only_taker(name) is not None for name in node.inputs)
+        if not alone or not all(same_size(one) for one in (first, second)):
+            continue
+        if first.groups != second.groups:
+            continue
+        merged = parallel(first, second)
+        if merged.work < first.work + second.work:
+            graph.redirect(node.output, write(graph, merged))
+            graph.remove(node)
+            count += 1
+    graph.prune()
+    return count
+
+
+def parallel(first: Convolution, second: Convolution) -> Convolution:
+    """Add two convolutions that keep the size of the same map."""
+    sizes = [one.weights.shape[2:] for one in (first, second)]
+    rows, columns = (max(size) for size in zip(*sizes, strict=True))
+    weights = np.zeros((*first.weights.shape[:2], rows, columns))
+    for one in (first, second):
+        high, wide = one.weights.shape[2:]
+        top, left = (rows - high) // 2, (columns - wide) // 2
+        weights[:, :, top : top + high, left : left + wide] += one.weights
+    pads = [rows // 2, columns // 2] * 2
+    attributes = {**first.attributes, 'kernel_shape': [rows, columns], 'pads': pads}
+    return replace(first, weights=weights, bias=first.bias + second.bias, attributes=attributes)

@@ -6,10 +6,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rs_onboard.zoo.export.classes import reduce_by_class
 from rs_onboard.zoo.export.concats import sink_concats
 from rs_onboard.zoo.export.dates import separate_dates
 from rs_onboard.zoo.export.ghosts import join_ghosts
-from rs_onboard.zoo.export.linear import convolve_before_resize, merge_convolutions
+from rs_onboard.zoo.export.linear import (
+    convolve_before_resize,
+    merge_convolutions,
+    merge_parallel,
+)
 from rs_onboard.zoo.export.norms import fold_norms_ahead, fold_norms_back, norms_as_convolutions
 from rs_onboard.zoo.export.onnx_graph import OnnxGraph
 from rs_onboard.zoo.export.pools import pool_globally
@@ -27,8 +32,10 @@ GENTLE: Sequence[Rewrite] = (
     pool_globally,
     fold_norms_back,
     fold_norms_ahead,
+    merge_parallel,
     merge_convolutions,
     convolve_before_resize,
+    reduce_by_class,
 )
 # The first that the name of a network starts with. Taking concatenations apart pays where their
 # parts do not fill blocks of 16 channels; elsewhere the sums cost as much as the copies did.
