@@ -22,11 +22,7 @@ from rs_onboard.zoo.export.classes import reduce_by_class  # noqa: E402
 from rs_onboard.zoo.export.concats import sink_concats  # noqa: E402
 from rs_onboard.zoo.export.dates import separate_dates  # noqa: E402
 from rs_onboard.zoo.export.ghosts import join_ghosts  # noqa: E402
-from rs_onboard.zoo.export.linear import (  # noqa: E402
-    convolve_before_resize,
-    merge_convolutions,
-    merge_parallel,
-)
+from rs_onboard.zoo.export.linear import convolve_before_resize, merge_convolutions  # noqa: E402
 from rs_onboard.zoo.export.norms import (  # noqa: E402
     fold_norms_ahead,
     fold_norms_back,
@@ -396,16 +392,3 @@ def test_labels_and_sums_come_from_one_map_a_class_and_of_equals_the_first_wins(
 def test_an_argmax_alone_is_left():
     module = Forward(lambda m, x: m.classify(x).argmax(1), classify=nn.Conv2d(16, 5, 1))
     assert rewritten(module, reduce_by_class)[0] == [0]
-
-
-def test_parallel_convolutions_of_one_map_become_one_unless_that_is_more_work():
-    module = Forward(
-        lambda m, x: m.near(x) + m.same(x) + (m.tall(y := x.relu()) + m.flat(y)).relu(),
-        near=nn.Conv2d(16, 8, 3, padding=1),
-        same=nn.Conv2d(16, 8, 1),
-        tall=nn.Conv2d(16, 8, (9, 1), padding=(4, 0)),
-        flat=nn.Conv2d(16, 8, (1, 9), padding=(0, 4)),
-    )
-    counts, operators = rewritten(module, merge_parallel)
-    assert counts == [1]
-    assert operators.count('Conv') == 3

@@ -10,11 +10,7 @@ from rs_onboard.zoo.export.classes import reduce_by_class
 from rs_onboard.zoo.export.concats import sink_concats
 from rs_onboard.zoo.export.dates import separate_dates
 from rs_onboard.zoo.export.ghosts import join_ghosts
-from rs_onboard.zoo.export.linear import (
-    convolve_before_resize,
-    merge_convolutions,
-    merge_parallel,
-)
+from rs_onboard.zoo.export.linear import convolve_before_resize, merge_convolutions
 from rs_onboard.zoo.export.norms import fold_norms_ahead, fold_norms_back, norms_as_convolutions
 from rs_onboard.zoo.export.onnx_graph import OnnxGraph
 from rs_onboard.zoo.export.pools import pool_globally
@@ -32,7 +28,6 @@ GENTLE: Sequence[Rewrite] = (
     pool_globally,
     fold_norms_back,
     fold_norms_ahead,
-    merge_parallel,
     merge_convolutions,
     convolve_before_resize,
     reduce_by_class,
