@@ -44,8 +44,8 @@ from rs_onboard.zoo.export import (
     input_names,
     tile_of,
 )
-from rs_onboard.zoo.make_folder import latencies_of, time_files
-from rs_onboard.zoo.model_folder import Measured, write_model_folder
+from rs_onboard.zoo.make_folder import time_files
+from rs_onboard.zoo.model_folder import Measured, latencies_of, write_model_folder
 from rs_onboard.zoo.quantise import quantise
 from rs_onboard.zoo.weights import read_weights
 

@@ -19,8 +19,8 @@ from rs_onboard.training.evaluation.layout import list_items
 from rs_onboard.training.evaluation.measure import evaluate
 from rs_onboard.training.evaluation.reading import LabelledImages, Options
 from rs_onboard.zoo.errors import ExportError
-from rs_onboard.zoo.make_folder import latencies_of, speed_note, time_files
-from rs_onboard.zoo.model_folder import Measured, add_variant
+from rs_onboard.zoo.make_folder import speed_note, time_files
+from rs_onboard.zoo.model_folder import Measured, add_variant, latencies_of
 from rs_onboard.zoo.quantise import calibration_feeds, quantise, to_half
 
 if TYPE_CHECKING:

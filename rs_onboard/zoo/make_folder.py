@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rs_onboard.inference.bench import PLAIN, Subject, loose_graph, time_together
-from rs_onboard.inference.card import CARD_FILE, Latency, load_card
+from rs_onboard.inference.card import CARD_FILE, load_card
 from rs_onboard.inference.machine import machine_name
 from rs_onboard.inference.runtime import RuntimeSettings
 from rs_onboard.inference.verify import verify_folder
 from rs_onboard.zoo.errors import ExportError
 from rs_onboard.zoo.export import compare_with_torch, comparison_batches, deploy, export_model
-from rs_onboard.zoo.model_folder import Measured, write_model_folder
+from rs_onboard.zoo.model_folder import Measured, latencies_of, write_model_folder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -117,24 +117,6 @@ def time_files(
     settings = [RuntimeSettings(provider='cpu', threads=count) for count in THREADS]
     candidates = Subject(name, size, graphs).candidates(settings, [batch])
     return time_together(candidates, runs=RUNS, warm_up=WARM_UP)
-
-
-def latencies_of(timings: Sequence[Timing], variant: str) -> tuple[Latency, ...]:
-    """Take the rows of one variant for its card."""
-    machine = machine_name()
-    return tuple(
-        Latency(
-            machine=machine,
-            provider=row.provider,
-            threads=row.threads,
-            batch=row.batch,
-            height=row.height,
-            width=row.width,
-            p50_ms=round(row.p50_ms, 2),
-        )
-        for row in timings
-        if row.variant == variant
-    )
 
 
 def speed_note(timings: Sequence[Timing], variant: str, *, of: str = 'fp32') -> str:

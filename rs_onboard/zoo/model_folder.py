@@ -12,22 +12,23 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from rs_onboard.inference.card import CARD_FILE, SCHEMA_VERSION, VARIANTS, load_card
+from rs_onboard.inference.card import CARD_FILE, SCHEMA_VERSION, VARIANTS, Latency, load_card
 from rs_onboard.inference.fields import load_yaml
+from rs_onboard.inference.machine import machine_name
 from rs_onboard.inference.signature import SIGNATURE_FILE
 from rs_onboard.zoo.errors import ExportError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import onnx
 
+    from rs_onboard.inference.bench import Timing
     from rs_onboard.inference.card import (
         Baseline,
         ClassInfo,
         GsdSpec,
         InputSpec,
-        Latency,
         ModelCard,
         VariantName,
         Weights,
@@ -135,6 +136,45 @@ def add_variant(folder: Path, name: VariantName, measured: Measured) -> ModelCar
         text.replace(folder / CARD_FILE)
     if replaced not in {None, f'{name}.onnx'}:
         (folder / replaced).unlink(missing_ok=True)
+    return load_card(folder)
+
+
+def latencies_of(timings: Sequence[Timing], variant: str) -> tuple[Latency, ...]:
+    """Take the rows of one variant for its card."""
+    machine = machine_name()
+    return tuple(
+        Latency(
+            machine=machine,
+            provider=row.provider,
+            threads=row.threads,
+            batch=row.batch,
+            height=row.height,
+            width=row.width,
+            p50_ms=round(row.p50_ms, 2),
+        )
+        for row in timings
+        if row.variant == variant
+    )
+
+
+def write_latencies(folder: Path, measured: Mapping[str, Sequence[Latency]]) -> ModelCard:
+    """Put timings of variants into a card, in place of older ones; the rest of it stays.
+
+    A signature of the old card is removed: the folder is no longer what was signed.
+
+    Raises:
+        CardError: The folder has no card that flight accepts.
+    """
+    load_card(folder)
+    card = load_yaml(folder / CARD_FILE, what='model card')
+    for name, latencies in measured.items():
+        card['variants'][name]['latency'] = [asdict(latency) for latency in latencies]
+    with tempfile.TemporaryDirectory(dir=folder, prefix='.timing-') as place:
+        text = Path(place) / CARD_FILE
+        text.write_text(card_content(card), encoding='utf-8')
+        load_card(Path(place))
+        (folder / SIGNATURE_FILE).unlink(missing_ok=True)
+        text.replace(folder / CARD_FILE)
     return load_card(folder)
 
 

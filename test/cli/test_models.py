@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 import subprocess
@@ -14,6 +15,7 @@ import pytest
 import yaml
 
 from rs_onboard.cli.main import main
+from rs_onboard.inference.card import load_card
 
 DATA = Path(__file__).parents[1] / 'data'
 README = Path(__file__).parents[2] / 'README.md'
@@ -170,6 +172,19 @@ def test_bench_writes_table_and_json_of_the_same_figures(folder, tmp_path, capsy
     for row, line in zip(rows, table, strict=True):
         assert f'| {row["batch"]} x {row["height"]} x {row["width"]} |' in line
         assert row['runs'] == 3
+
+
+def test_bench_writes_timings_into_the_cards_and_leaves_the_rest(folder):
+    change_card(folder, name='timed')
+    before = load_card(folder)
+    command = ['models', 'bench', str(folder), '--no-plain', '--threads', '1', '2', '--runs', '2']
+    assert main([*command, '--cards']) == 0
+    after = load_card(folder)
+    rows = after.variants['fp32'].latencies
+    assert [(row.threads, row.batch, row.height) for row in rows] == [(1, 1, 128), (2, 1, 128)]
+    assert all(row.p50_ms >= 0 and row.machine for row in rows)
+    fp32 = dataclasses.replace(after.variants['fp32'], latencies=())
+    assert dataclasses.replace(after, variants={'fp32': fp32}) == before
 
 
 def test_bench_goes_on_after_a_model_that_cannot_be_loaded(folder, capsys):

@@ -43,6 +43,9 @@ def add_parser(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     parser.add_argument(
         '--readme', type=Path, metavar='FILE', help='write the table between the marker lines'
     )
+    parser.add_argument(
+        '--cards', action='store_true', help='write the timings into the cards, for older ones'
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -60,6 +63,9 @@ def run(args: argparse.Namespace) -> int:
     problems: list[str] = []
     for subject in find_subjects(args, problems):
         rows += measure(subject, args, problems)
+    if args.cards:
+        for folder in find_folders(args.names):
+            write_card(folder, rows)
     for problem in problems:
         print('rs_onboard: error:', ' '.join(problem.split()), file=sys.stderr)
     if rows:
@@ -93,6 +99,19 @@ def measure(subject: Subject, args: argparse.Namespace, problems: list[str]) -> 
         return []
 
 
+def write_card(folder: Path, rows: list[Timing]) -> None:
+    """Put the timings of a model into its card; nothing where it could not be timed."""
+    from rs_onboard.inference.card import load_card  # noqa: PLC0415
+    from rs_onboard.zoo.model_folder import latencies_of, write_latencies  # noqa: PLC0415
+
+    card = load_card(folder)
+    hashes = {variant.sha256 for variant in card.variants.values()}
+    own = [row for row in rows if row.name == card.name and row.sha256 in hashes]
+    if own:
+        names = [str(name) for name in card.variants]
+        write_latencies(folder, {name: latencies_of(own, name) for name in names})
+
+
 def find_subjects(args: argparse.Namespace, problems: list[str]) -> Iterator[Subject]:
     """Yield model folders, then networks, each with its plain export where that can be had.
 
@@ -111,7 +130,7 @@ def find_subjects(args: argparse.Namespace, problems: list[str]) -> Iterator[Sub
         try:
             return folder_subject(folder)
         except (CardError, ModelError) as exc:
-            problems.append(f'{folder.name}: {exc}')
+            problems.append(f'{folder.resolve().name}: {exc}')
             return None
 
     for folder in () if args.only_networks else find_folders(args.names):
