@@ -64,7 +64,7 @@ def verdicts(
     from rs_onboard.inference.errors import CardError  # noqa: PLC0415
     from rs_onboard.inference.verify import strays, verify_folder  # noqa: PLC0415
 
-    name = folder.name
+    name = folder.resolve().name
     try:
         for verdict in verify_folder(folder, settings, trusted=trusted):
             yield describe(name, verdict), not verdict.problem
