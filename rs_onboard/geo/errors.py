@@ -15,3 +15,7 @@ class PoseError(ValueError):
 
 class MapError(ValueError):
     """A reference map that is missing, broken or not where the flight is."""
+
+
+class RegistrationError(ValueError):
+    """A frame that cannot be brought into register with the map."""
