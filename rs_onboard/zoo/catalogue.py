@@ -18,6 +18,7 @@ try:
         lwganet,
         oriented_rcnn,
         plain,
+        points,
         segghostnet,
         unetformer,
     )
@@ -40,6 +41,7 @@ NETWORKS: Mapping[str, NetworkEntry] = {
     **lwganet.NETWORKS,
     **oriented_rcnn.NETWORKS,
     **plain.NETWORKS,
+    **points.NETWORKS,
     **segghostnet.NETWORKS,
     **unetformer.NETWORKS,
 }
