@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 # From 13 on, quantisation has an axis and reductions take theirs as input.
 MIN_OPSET = 13
-# From 8 on, initialisers are no inputs by rule, and bfloat16 and optional types are settled.
+# The format of opset 13; in older ones every initialiser may be an input too.
 MIN_IR_VERSION = 7
 
 

@@ -248,6 +248,15 @@ def test_values_that_no_model_has_are_refused_by_name(tmp_path, path, value, mes
     refused(tmp_path, changed(path, value), message)
 
 
+def test_a_change_model_knows_change_and_at_most_its_opposite(tmp_path):
+    classes = [{'name': name, 'color': [9, 9, 9]} for name in ('same', 'change', 'perhaps')]
+    for known in (classes[1:2], classes[:2]):
+        card = changed(('classes',), known) | {'task': 'change'}
+        assert len(load(tmp_path, card).classes) == len(known)
+    card = changed(('classes',), classes) | {'task': 'change'}
+    refused(tmp_path, card, 'classes: found 3; expected "change", alone or after its opposite')
+
+
 def test_more_classes_than_a_mask_holds_are_refused(tmp_path):
     classes = [{'name': f'c{i}', 'color': [0, 0, 0]} for i in range(MAX_CLASSES + 1)]
     assert len(load(tmp_path, changed(('classes',), classes[:-1])).classes) == 255
