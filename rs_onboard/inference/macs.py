@@ -7,13 +7,14 @@ A run shows every shape, also those that a graph computes from its input, and ne
 
 from __future__ import annotations
 
-import json
 import math
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import onnxruntime as ort
+
+from rs_onboard.inference.placement import node_events
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -42,8 +43,7 @@ def count_macs(graph: bytes, feeds: Mapping[str, NDArray[np.uint8]]) -> int | No
         options.profile_file_prefix = str(Path(folder) / 'run')
         session = ort.InferenceSession(graph, options, providers=['CPUExecutionProvider'])
         session.run(None, dict(feeds))
-        events = json.loads(Path(session.end_profiling()).read_text(encoding='utf-8'))
-    nodes = [event['args'] for event in events if event.get('cat') == 'Node']
+        nodes = node_events(Path(session.end_profiling()))
     shapes = [node for node in nodes if node.get('output_type_shape')]
     return sum(_node_macs(node) for node in shapes) if shapes else None
 
