@@ -392,3 +392,17 @@ def test_labels_and_sums_come_from_one_map_a_class_and_of_equals_the_first_wins(
 def test_an_argmax_alone_is_left():
     module = Forward(lambda m, x: m.classify(x).argmax(1), classify=nn.Conv2d(16, 5, 1))
     assert rewritten(module, reduce_by_class)[0] == [0]
+
+
+def test_whole_blocks_stay_joined_but_let_a_norm_pass_to_their_convolutions():
+    module = Forward(
+        lambda m, x: m.mix(m.norm(torch.cat((m.near(x), m.far(x)), 1)).relu()),
+        near=depthwise(16),
+        far=nn.Conv2d(16, 32, 1),
+        norm=nn.BatchNorm2d(48),
+        mix=nn.Conv2d(48, 8, 1),
+    )
+    counts, operators = rewritten(module, sink_concats, fold_norms_back)
+    assert counts == [1, 2]
+    assert 'BatchNormalization' not in operators
+    assert operators.count('Concat') == 1

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from rs_onboard.zoo.export.onnx_graph import Node, OnnxGraph
 
+# ONNX Runtime blocks channels by this many on the widest processors.
+BLOCK = 16
 # Operators that do the same to every channel.
 ALIKE = (
     'AveragePool', 'Clip', 'GlobalAveragePool', 'HardSigmoid', 'LeakyRelu', 'MaxPool', 'Relu',
@@ -59,7 +61,13 @@ def sinks(graph: OnnxGraph, concat: Node) -> bool:
     # Vectors are small and aligned: there is nothing to win.
     if graph.maker(concat.inputs[0], 'GlobalAveragePool') is not None:
         return False
-    return all(takes_parts(graph, concat, taker) for taker in takers)
+    if not all(takes_parts(graph, concat, taker) for taker in takers):
+        return False
+    # Maps that fill blocks are joined without a change of layout, which costs less than sums do;
+    # but a norm or PReLU must reach its convolution, and a convolution the map before a resize.
+    whole = all((graph.channels(part) or 1) % BLOCK == 0 for part in concat.inputs)
+    enlarged = any(graph.maker(part, 'Resize') is not None for part in concat.inputs)
+    return not whole or enlarged or all(taker.op in PARAMETRIC for taker in takers)
 
 
 def takes_parts(graph: OnnxGraph, concat: Node, taker: Node) -> bool:
