@@ -91,7 +91,7 @@ def run(args: argparse.Namespace) -> int:
 
     device = Device(args.device, args.precision)
     device.check()
-    line = ProgressLine()
+    line = ProgressLine(sys.stderr)
     try:
         trainer = Trainer(
             recipe,

@@ -12,14 +12,15 @@ from small_sets import class_folders, recipe_file
 WITHOUT_TORCH = """
 import sys
 sys.modules['torch'] = None
-from rs_onboard.training.__main__ import main
+from rs_onboard.cli.main import main
 sys.exit(main(sys.argv[1:]))
 """
 
 
 def test_training_without_torch_says_what_to_install(tmp_path):
     class_folders(tmp_path)
-    arguments = [str(recipe_file(tmp_path, 'scene')), '--data', str(tmp_path), '--out', 'run']
+    recipe = str(recipe_file(tmp_path, 'scene'))
+    arguments = ['train', recipe, '--data', str(tmp_path), '--out', 'run']
     done = subprocess.run(
         [sys.executable, '-c', WITHOUT_TORCH, *arguments],
         capture_output=True,

@@ -15,11 +15,10 @@ pytest.importorskip('onnx')
 
 from small_sets import class_folders, index_masks, recipe_file
 
+from rs_onboard.cli.main import main
 from rs_onboard.inference.model import load_model
-from rs_onboard.training.__main__ import main as train
 from rs_onboard.training.data.index_masks import load_index_masks
 from rs_onboard.training.evaluation.measure import evaluate
-from rs_onboard.training.publish import main as publish
 from rs_onboard.zoo.quantise import Quantised
 
 CARD = """
@@ -58,10 +57,10 @@ def test_a_run_becomes_a_model_folder_whose_card_says_what_flight_code_measures(
     recipe = with_card(recipe_file(tmp_path, 'segmentation', epochs=3))
     run, out = tmp_path / 'run', tmp_path / 'models' / 'tiny'
     where = ['--data', str(tmp_path)]
-    assert publish([recipe, *where, '--run', str(run), '--out', str(out)]) == 2
+    assert main(['publish', recipe, *where, '--run', str(run), '--out', str(out)]) == 2
     assert 'best.pt: no such file' in capsys.readouterr().err
-    assert train([recipe, *where, '--out', str(run)]) == 0
-    assert publish([recipe, *where, '--run', str(run), '--out', str(out)]) == 0
+    assert main(['train', recipe, *where, '--out', str(run)]) == 0
+    assert main(['publish', recipe, *where, '--run', str(run), '--out', str(out)]) == 0
     assert sorted(path.name for path in out.iterdir()) == ['card.yaml', 'fp32.onnx', 'int8.onnx']
     test = load_index_masks(folder, ['test'], ['unlabeled']).splits['test']
     for variant in ('fp32', 'int8'):
@@ -76,7 +75,7 @@ def test_a_run_becomes_a_model_folder_whose_card_says_what_flight_code_measures(
     assert 'pretends to be int8' in model.variant.note
     shutil.copy(Path(run) / 'best.pt', tmp_path / 'best.pt')
     other = with_card(recipe_file(tmp_path, 'segmentation', network='segghostnet_ued_bes'))
-    assert publish([other, *where, '--run', str(tmp_path), '--out', str(out)]) == 2
+    assert main(['publish', other, *where, '--run', str(tmp_path), '--out', str(out)]) == 2
     assert 'weights of segghostnet_ued' in capsys.readouterr().err
 
 
@@ -98,9 +97,9 @@ def test_a_union_of_sets_is_measured_set_by_set_and_only_permitted_images_are_sh
     path.write_text(text, encoding='utf-8')
     recipe, run, out = with_card(path), tmp_path / 'run', tmp_path / 'models' / 'tiny'
     where = ['--data', str(tmp_path)]
-    assert train([recipe, *where, '--out', str(run)]) == 0
+    assert main(['train', recipe, *where, '--out', str(run)]) == 0
     options = [recipe, *where, '--run', str(run), '--out', str(out), '--pictures']
-    assert publish([*options, 'set_here']) == 0
+    assert main(['publish', *options, 'set_here']) == 0
     model = load_model(out, task='scene')
     assert [known.aliases for known in model.card.classes] == [(), ('green',)]
     quality = model.variant.quality
@@ -110,6 +109,6 @@ def test_a_union_of_sets_is_measured_set_by_set_and_only_permitted_images_are_sh
     if parts[0] < 1:
         assert cv2.imread(str(out / 'failures.jpg')).shape[1] == 1280
     capsys.readouterr()
-    assert publish([*options, 'elsewhere']) == 2
+    assert main(['publish', *options, 'elsewhere']) == 2
     message = "no such set; expected one of ['set_here', 'set_there']"
     assert message in capsys.readouterr().err

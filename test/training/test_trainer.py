@@ -13,7 +13,8 @@ torch = pytest.importorskip('torch')
 
 from small_sets import class_folders, index_masks, recipe_file  # noqa: E402
 
-from rs_onboard.training.__main__ import main, seconds_left  # noqa: E402
+from rs_onboard.cli.main import main  # noqa: E402
+from rs_onboard.cli.train import seconds_left  # noqa: E402
 from rs_onboard.training.data.load import load_for  # noqa: E402
 from rs_onboard.training.errors import RecipeError  # noqa: E402
 from rs_onboard.training.optimise import MovingAverage, make_optimiser, rate_factor  # noqa: E402
@@ -100,12 +101,12 @@ def test_a_network_for_another_task_is_refused(tmp_path):
 
 def test_mistakes_of_the_user_are_one_line_and_status_2(tmp_path, capsys):
     arguments = ['--data', str(tmp_path), '--out', str(tmp_path / 'run')]
-    assert main(['nothing', *arguments]) == 2
+    assert main(['train', 'nothing', *arguments]) == 2
     assert 'error: ' in capsys.readouterr().err
     recipe = str(recipe_file(tmp_path, 'scene'))
-    assert main([recipe, *arguments]) == 2
+    assert main(['train', recipe, *arguments]) == 2
     assert 'classes.txt: missing' in capsys.readouterr().err
-    assert main([recipe, *arguments, '--stop-at', 'noon']) == 2
+    assert main(['train', recipe, *arguments, '--stop-at', 'noon']) == 2
     assert "found 'noon'; expected HH:MM" in capsys.readouterr().err
 
 
