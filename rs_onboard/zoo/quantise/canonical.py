@@ -22,11 +22,18 @@ if TYPE_CHECKING:
 def canonical(model: onnx.ModelProto) -> onnx.ModelProto:
     """Fold constants, then write every slope as PRelu, every channel mean as GlobalAveragePool.
 
-    Norms and slopes behind a concatenation of convolutions move in front of it, where the norms
-    melt into the convolutions. The result computes what `model` does, up to rounding.
+    Norms, slopes and Relu behind a concatenation move in front of it, where they melt into the
+    convolutions. The result computes what `model` does, up to rounding.
     """
     prepared = prepare(model)
-    for rewrite in (join_slopes, norms_before_concat, slopes_before_concat, means_as_pools):
+    rewrites = (
+        join_slopes,
+        norms_before_concat,
+        slopes_before_concat,
+        relus_before_concat,
+        means_as_pools,
+    )
+    for rewrite in rewrites:
         rewrite(prepared)
     return prepared
 
@@ -211,6 +218,24 @@ def slopes_before_concat(model: onnx.ModelProto) -> None:
         if node.name not in gone:
             nodes += [*before.get(node.name, ()), node]
     replace_nodes(model, nodes)
+
+
+def relus_before_concat(model: onnx.ModelProto) -> None:
+    """Give each part of a concatenation its own Relu where the whole has one."""
+    view = GraphView(model)
+    nodes = []
+    gone = set()
+    for node in model.graph.node:
+        relu = view.only_reader(node.output[0]) if node.op_type == 'Concat' else None
+        if relu is not None and relu.op_type == 'Relu':
+            for index, part in enumerate(node.input):
+                bent = f'{node.output[0]}_bent{index}'
+                nodes.append(helper.make_node('Relu', [part], [bent], name=bent))
+                node.input[index] = bent
+            node.output[0] = relu.output[0]
+            gone.add(relu.name)
+        nodes.append(node)
+    replace_nodes(model, (node for node in nodes if node.name not in gone))
 
 
 def means_as_pools(model: onnx.ModelProto) -> None:

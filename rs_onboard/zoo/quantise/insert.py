@@ -15,10 +15,12 @@ from rs_onboard.zoo.quantise.kinds import SAME_VALUES, SLOPES, Candidate, slope_
 from rs_onboard.zoo.quantise.ranges import Span, unite
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from numpy.typing import NDArray
 
+# How much wider than its own the range of a tensor with other readers may become to be joined.
+WIDENED = 1.5
 # Biases are int32; this leaves room for the sums they start.
 BIAS_LIMIT = 2.0**29
 
@@ -90,14 +92,38 @@ class Writer:
             if item.absorbed is not None and ends:
                 top = min(max(ranges[item.end].high, 0.0), item.saturates)
                 own[item.end] = Span(0.0, top)
-            if item.node.op_type in SAME_VALUES or item.kind == 'concat':
-                for name in (*item.inputs, *ends):
+            if item.node.op_type in SAME_VALUES:
+                for name in ends:
                     groups.join(item.inputs[0], name)
+            if item.kind == 'concat':
+                own[item.end] = unite(own[name] for name in item.inputs)
+                for name in self._joining(item, own, groups):
+                    groups.join(item.end, name)
         return {
             name: unite(own[member] for member in members)
             for members in groups.members()
             for name in members
         }
+
+    def _joining(self, item: Candidate, own: Mapping[str, Span], groups: Groups) -> Iterator[str]:
+        """Name the inputs of a concatenation that take its range, and are then only copied.
+
+        The others are converted: a range much wider than their own would cost their other readers
+        digits, and one that does not end where a Relu or Clip does would let through what that
+        cuts off.
+        """
+        whole = own[item.end]
+        ends = {known.end: known for known in self.chosen.values() if known.absorbed is not None}
+        for name in item.inputs:
+            cut = [ends[member] for member in groups.group(name) if member in ends]
+            if cut and (whole.low < 0 or any(known.saturates < whole.high for known in cut)):
+                continue
+            maker = self.view.maker.get(name)
+            alone = self.view.only_reader(name) is not None
+            copied = maker is not None and maker.op_type == 'Concat'
+            close = width(whole) <= WIDENED * width(own[name])
+            if close or (alone and not copied):
+                yield name
 
     def write(self) -> onnx.ModelProto:
         """Write all nodes."""
@@ -267,12 +293,22 @@ class Groups:
         """Make the groups of two members one."""
         self._parent[self.root(two)] = self.root(one)
 
+    def group(self, name: str) -> list[str]:
+        """List the members of the group of a name."""
+        root = self.root(name)
+        return [member for member in self._parent if self.root(member) == root]
+
     def members(self) -> list[list[str]]:
         """List all groups."""
         groups: dict[str, list[str]] = {}
         for name in self._parent:
             groups.setdefault(self.root(name), []).append(name)
         return list(groups.values())
+
+
+def width(span: Span) -> float:
+    """Give the length of a range."""
+    return span.high - span.low
 
 
 def step_and_zero(span: Span) -> tuple[np.float32, int]:

@@ -24,6 +24,8 @@ Kind = Literal[
 KINDS: tuple[Kind, ...] = get_args(Kind)
 # What does the arithmetic. All other kinds only keep data in int8 between these.
 HEAVY: frozenset[Kind] = frozenset({'small', 'pointwise', 'spatial', 'depthwise', 'product'})
+# Whose own range of results can take the place of a Relu.
+SATURATING: frozenset[Kind] = HEAVY | {'add', 'multiply'}
 SLOPES: frozenset[Kind] = frozenset({'slope', 'dense slope'})
 # Convolutions of fewer weights hardly repay a conversion.
 SMALL_WEIGHTS = 4096
@@ -84,7 +86,7 @@ def candidates(model: onnx.ModelProto) -> dict[str, Candidate]:
         if not floats.issuperset((*inputs, *node.output)):
             continue
         end, clip, top = node.output[0], None, np.inf
-        if kind not in {'relu', 'slope', 'dense slope', 'move'}:
+        if kind in SATURATING:
             end, clip, top = saturation(view, end)
         if clip is not None:
             absorbed.add(clip.name)

@@ -85,6 +85,22 @@ def test_slopes_on_both_sides_of_zero_and_one_stay_in_float():
     assert largest_error(model, int8, feeds) < 0.02
 
 
+@pytest.mark.parametrize('pooled', [False, True])
+def test_a_relu_still_cuts_where_its_output_is_joined_with_negative_values(pooled):
+    build = Builder()
+    x = build.image()
+    bent = build.node('Relu', build.conv(x, 3, 8, 3))
+    if pooled:
+        bent = build.node('MaxPool', bent, kernel_shape=[3, 3], pads=[1] * 4)
+    joined = build.node('Concat', bent, build.conv(x, 3, 8, 3), axis=1)
+    out = build.conv(build.conv(joined, 16, 8), 8, 4)
+    model = build.model({'labels': (out, 1)})
+    feeds = tiles(3)
+    _, int8 = quantised(model, feeds)
+    assert operators(int8)['Relu'] == 0
+    assert largest_error(model, int8, feeds) < 0.03
+
+
 def test_a_gelu_is_left_whole_for_the_runtime_to_fuse():
     build = Builder()
     x = build.conv(build.image(), 3, 8)
