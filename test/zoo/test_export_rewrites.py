@@ -338,6 +338,20 @@ def test_both_dates_run_apart_when_they_were_one_batch():
     assert operators.count('Conv') == 3
 
 
+def test_equal_constants_are_stored_once():
+    def halved(module):
+        module.slope.weight.data.fill_(0.5)
+        return module
+
+    module = Forward(lambda m, x: m.slope(m.conv(x)), conv=nn.Conv2d(16, 8, 1), slope=nn.PReLU(8))
+    graph = OnnxGraph(traced(module, 16, prepare=halved))
+    assert split_prelus(graph) == 1
+    model = graph.to_model()
+    # Half of the map and the other half of it come from the same weights.
+    assert [node.op_type for node in model.graph.node].count('Conv') == 2
+    assert sorted(tuple(x.dims) for x in model.graph.initializer) == [(8,), (8, 16, 1, 1)]
+
+
 @pytest.mark.parametrize('relu', [True, False])
 def test_a_ghost_module_becomes_one_convolution_and_one_depthwise(relu):
     def ghost(m, x):

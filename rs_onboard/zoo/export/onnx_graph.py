@@ -220,6 +220,14 @@ class OnnxGraph:
         used = {name for node in self.nodes.values() for name in node.inputs} | set(self.outputs)
         self.constants = {name: value for name, value in self.constants.items() if name in used}
 
+    def share_constants(self) -> None:
+        """Store equal constants once: copied parts of a graph bring many."""
+        known: dict[tuple[str, tuple[int, ...], bytes], str] = {}
+        for name, value in self.constants.items():
+            first = known.setdefault((value.dtype.str, value.shape, value.tobytes()), name)
+            if first != name and name not in self.outputs:
+                self.redirect(name, first)
+
     def sorted_nodes(self) -> list[Node]:
         """Order the nodes so that each comes after the makers of its inputs."""
         done: set[int] = set()
@@ -242,6 +250,7 @@ class OnnxGraph:
 
     def to_model(self) -> onnx.ModelProto:
         """Write the graph as a model with the inputs and outputs it came with."""
+        self.share_constants()
         self.prune()
         model = onnx.ModelProto()
         model.CopyFrom(self.model)
