@@ -58,6 +58,8 @@ def test_classes_the_model_does_not_know_are_wrong_whatever_it_answers(scenes):
     assert result.by_class['recall'][3] == 0
     assert result.by_class['truth'].tolist() == [1, 2, 0, 1]
     assert result.confusions(1) == ['purple is taken for red (100% of it)']
+    # Over red, green and purple; no image is blue.
+    assert result.figures['mean_f1'] == pytest.approx((2 / 3 + 1 + 0) / 3)
 
 
 def test_sets_are_also_summarised_each_by_itself(scenes):
