@@ -63,3 +63,15 @@ def test_a_sum_that_is_no_slope_stays_a_sum():
     found = canonical(model)
     assert 'PRelu' not in operators(found)
     assert_equal_answers(model, found, tiles(1))
+
+
+def test_a_relu_behind_a_concatenation_moves_to_its_parts():
+    build = Builder()
+    x = build.image()
+    joined = build.node('Concat', build.conv(x, 3, 4), build.conv(x, 3, 4), axis=1)
+    model = build.model({'out': (build.conv(build.node('Relu', joined), 8, 4), 1)})
+    found = canonical(model)
+    makers = {node.output[0]: node.op_type for node in found.graph.node}
+    concat = next(node for node in found.graph.node if node.op_type == 'Concat')
+    assert [makers[name] for name in concat.input] == ['Relu', 'Relu']
+    assert_equal_answers(model, found, tiles(1))
