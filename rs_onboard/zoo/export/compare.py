@@ -35,6 +35,8 @@ LABEL_TOLERANCE = 1e-4
 DETECTION_TOLERANCE = 0.01
 DETECTION_IOU = 0.99
 DETECTION_SCORE = 1e-3
+# Rounding of a score: it decides which of those at the limit is still among the best.
+DETECTION_LIMIT = 1e-6
 
 
 def session(model: onnx.ModelProto | Path, threads: int = 1) -> ort.InferenceSession:
@@ -116,6 +118,8 @@ def detection_differences(
 def unmatched(one: Sequence[NDArray[np.generic]], two: Sequence[NDArray[np.generic]]) -> int:
     """Count the detections of `one` without a partner of the same tile, class and score in `two`.
 
+    Those that the lowest score of `two` would leave out but for rounding do not count.
+
     Args:
         one: Arrays in the order of `DetectionGraph.output_names`.
         two: The same.
@@ -126,7 +130,9 @@ def unmatched(one: Sequence[NDArray[np.generic]], two: Sequence[NDArray[np.gener
         overlap = iou_matrix(one[0][ours], two[0][theirs])
         apart = np.abs(np.subtract.outer(one[1][ours], two[1][theirs]))
         partner = (overlap >= DETECTION_IOU) & (apart <= DETECTION_SCORE)
-        lonely += int((~partner.any(axis=1)).sum())
+        known = two[1][two[3] == tile].astype(np.float64)
+        beyond = one[1][ours] > known.min(initial=np.inf) + DETECTION_LIMIT
+        lonely += int((~partner.any(axis=1) & (beyond | (known.size == 0))).sum())
     return lonely
 
 
