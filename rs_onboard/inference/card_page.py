@@ -11,7 +11,7 @@ from rs_onboard.inference.tables import markdown_table
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from rs_onboard.inference.card import ClassInfo, ModelCard
+    from rs_onboard.inference.card import ClassInfo, ModelCard, TaskName
 
 HEAD = """\
 # The shipped models
@@ -24,6 +24,13 @@ bootstrap over images."""
 
 # Picture of the worst answers on test images, in folders whose data permits it.
 FAILURES = 'failures.jpg'
+# What stands beside each other in it.
+SHOWN: Mapping[TaskName, str] = {
+    'scene': '',
+    'segmentation': ' (image, truth, answer)',
+    'change': ' (before, after, answer: green is right, yellow missed, red false)',
+    'detection': ' (truth, answer)',
+}
 LOW, HIGH = '_low', '_high'
 # Words of metric names that are written otherwise.
 WORDS = {'iou': 'IoU', 'f1': 'F1', 'ap50': 'AP50', 'voc07': '(VOC 2007)'}
@@ -67,7 +74,7 @@ def model_section(card: ModelCard, models: str) -> list[str]:
         parts += ['### Limits', '\n'.join(f'- {limit}' for limit in card.limits)]
     if (card.folder / FAILURES).is_file():
         place = f'{models}/{card.folder.name}/{FAILURES}'
-        parts += ['The worst answers on test images:', f'![Worst answers]({place})']
+        parts += [f'The worst answers on test images{SHOWN[card.task]}:', f'![Failures]({place})']
     return parts
 
 

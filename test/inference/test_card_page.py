@@ -58,7 +58,7 @@ def test_untrained_models_and_pictures_of_failures_are_shown(card, tmp_path):
     (tmp_path / 'failures.jpg').write_bytes(b'')
     page = card_page([dataclasses.replace(card, trained=False, folder=tmp_path)], '../models')
     assert '**NOT TRAINED: its weights are random.**' in page
-    assert f'![Worst answers](../models/{tmp_path.name}/failures.jpg)' in page
+    assert f'images:\n\n![Failures](../models/{tmp_path.name}/failures.jpg)' in page
 
 
 def test_a_model_that_was_not_measured_says_so():
