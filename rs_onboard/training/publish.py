@@ -8,8 +8,6 @@ What no program can know (licences, ground sample distance, known failures, the 
 
 from __future__ import annotations
 
-import argparse
-import sys
 import tempfile
 from collections import defaultdict
 from dataclasses import replace
@@ -18,7 +16,6 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from rs_onboard.inference.errors import FieldError
 from rs_onboard.inference.fields import load_yaml
 from rs_onboard.inference.model import load_model
 from rs_onboard.inference.runtime import RuntimeSettings
@@ -31,11 +28,10 @@ from rs_onboard.training.data.sample import rescale
 from rs_onboard.training.errors import DataError
 from rs_onboard.training.evaluation.measure import Runner, evaluate
 from rs_onboard.training.evaluation.pictures import contact_sheet, draw_failure, write_jpeg
-from rs_onboard.training.recipe import find_recipe, load_recipe
+from rs_onboard.training.recipe import load_recipe
 from rs_onboard.training.tasks.change import centre_threshold
 from rs_onboard.training.variants import AGREEMENT
 from rs_onboard.zoo.card_text import read_card_text
-from rs_onboard.zoo.errors import ZooError
 from rs_onboard.zoo.export import (
     compare_with_torch,
     comparison_batches,
@@ -239,54 +235,3 @@ def draw_failures(
         for score in worst
     ]
     write_jpeg(card.folder / FAILURES, contact_sheet(drawn))
-
-
-def main(argv: list[str] | None = None) -> int:
-    """Publish and print the figures; 2 on a mistake of the user."""
-    parser = argparse.ArgumentParser(
-        prog='python -m rs_onboard.training.publish',
-        description='Turn a training run into a model folder.',
-    )
-    add_arguments(parser)
-    arguments = parser.parse_args(argv)
-    try:
-        return run(arguments)
-    except (FieldError, DataError, ZooError) as exc:
-        sys.stderr.write(f'error: {exc}\n')
-        return 2
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Describe the arguments."""
-    parser.add_argument('recipe', help='path of a YAML recipe, or name of one of the package')
-    parser.add_argument('--data', type=Path, required=True, help='folder that holds the data sets')
-    parser.add_argument('--run', type=Path, required=True, help='folder of the training run')
-    parser.add_argument('--out', type=Path, required=True, help='model folder to write')
-    parser.add_argument(
-        '--pictures',
-        default='',
-        metavar='SET',
-        help='draw the worst test images of this set, whose terms permit it, into the folder',
-    )
-
-
-def run(arguments: argparse.Namespace) -> int:
-    """Publish and print the figures."""
-    card = publish(
-        find_recipe(arguments.recipe),
-        arguments.data,
-        arguments.run,
-        arguments.out,
-        pictures=arguments.pictures,
-    )
-    for variant in card.variants.values():
-        figures = ' '.join(f'{key}={value:.4f}' for key, value in variant.quality.items())
-        spent = ' '.join(f'{row.threads}t={row.p50_ms}ms' for row in variant.latencies)
-        sys.stdout.write(
-            f'{variant.name}: {figures} {spent} {variant.size} bytes; {variant.note}\n'
-        )
-    return 0
-
-
-if __name__ == '__main__':
-    sys.exit(main())
