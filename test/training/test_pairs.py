@@ -60,7 +60,7 @@ def test_all_problems_of_pairs_are_listed_by_file_name_at_once(tmp_path):
     write_image(folder / 'label/train6.png', np.where(mask == 255, 1, 7).astype(np.uint8))
     names = [f'train{i}' for i in range(8)]
     write_split(folder, 'train', [*names, 'val1'])
-    with pytest.raises(DataError, match='before training') as caught:
+    with pytest.raises(DataError, match='before anything ran') as caught:
         load_pairs(folder, ['train', 'val'])
     assert set(caught.value.problems) == {
         "val1: in split 'train' and again in 'val'",
