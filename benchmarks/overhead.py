@@ -27,7 +27,7 @@ from rclpy.signals import SignalHandlerOptions
 
 from rs_onboard.inference.card import ModelCard, load_card
 from rs_onboard.inference.model import Model
-from rs_onboard.inference.runtime import TensorInfo
+from rs_onboard.inference.runtime_settings import TensorInfo
 from rs_onboard.nodes import scene, segmentation
 from rs_onboard.nodes.exchange import Outlet
 from rs_onboard.nodes.locations import model_folder

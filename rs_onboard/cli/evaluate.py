@@ -81,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
     # Imported late: `--help` can do without OpenCV and ONNX Runtime.
     from rs_onboard.inference.card import load_card  # noqa: PLC0415
     from rs_onboard.inference.model import load_model  # noqa: PLC0415
-    from rs_onboard.inference.runtime import RuntimeSettings  # noqa: PLC0415
+    from rs_onboard.inference.runtime_settings import RuntimeSettings  # noqa: PLC0415
     from rs_onboard.training.evaluation.layout import list_items  # noqa: PLC0415
     from rs_onboard.training.evaluation.measure import evaluate  # noqa: PLC0415
     from rs_onboard.training.evaluation.reading import LabelledImages, Options  # noqa: PLC0415

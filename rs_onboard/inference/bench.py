@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from rs_onboard.inference.card import VariantName
-    from rs_onboard.inference.runtime import Runtime, RuntimeSettings
+    from rs_onboard.inference.runtime import Runtime
+    from rs_onboard.inference.runtime_settings import RuntimeSettings
 
 # The variant that the others of its group are compared with.
 PLAIN = 'plain'

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from rs_onboard.inference.runtime import TensorInfo
+    from rs_onboard.inference.runtime_settings import TensorInfo
 
 ELEMENTS: Mapping[str, type[np.generic]] = {
     'uint8': np.uint8,

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from rs_onboard.inference.card import ModelCard, TaskName
     from rs_onboard.inference.graph_file import GraphFile, Node
-    from rs_onboard.inference.runtime import TensorInfo
+    from rs_onboard.inference.runtime_settings import TensorInfo
 
 # (name, element type, rank) of the inputs and outputs of each task.
 CONTRACTS: Mapping[TaskName, tuple[tuple[tuple[str, str, int], ...], ...]] = {

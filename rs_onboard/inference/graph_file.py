@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from rs_onboard.inference.errors import ModelError
 from rs_onboard.inference.protobuf import ProtobufError, Records, signed
-from rs_onboard.inference.runtime import TensorInfo
+from rs_onboard.inference.runtime_settings import TensorInfo
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

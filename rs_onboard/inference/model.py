@@ -21,7 +21,8 @@ from rs_onboard.inference.engines import Purpose
 from rs_onboard.inference.errors import ModelError
 from rs_onboard.inference.graph_check import check_graph
 from rs_onboard.inference.graph_file import read_graph
-from rs_onboard.inference.runtime import OnnxRuntime, Runtime, RuntimeSettings, runtime_version
+from rs_onboard.inference.runtime import OnnxRuntime, Runtime, runtime_version
+from rs_onboard.inference.runtime_settings import RuntimeSettings
 from rs_onboard.inference.signature import check_signature
 
 if TYPE_CHECKING:

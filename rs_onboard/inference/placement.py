@@ -13,7 +13,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from rs_onboard.inference.providers import PROVIDERS
+from rs_onboard.inference.runtime_settings import PROVIDERS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -4,29 +4,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from rs_onboard.inference.errors import ProviderError
+from rs_onboard.inference.runtime_settings import PROVIDERS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from rs_onboard.inference.engines import Purpose
     from rs_onboard.inference.placement import Placement
-    from rs_onboard.inference.runtime import RuntimeSettings
-
-ProviderPolicy = Literal['refuse', 'warn', 'allow']
-POLICIES: tuple[ProviderPolicy, ...] = ('refuse', 'warn', 'allow')
-
-# Names users type and the names ONNX Runtime gives them.
-PROVIDERS: Mapping[str, str] = {
-    'cpu': 'CPUExecutionProvider',
-    'xnnpack': 'XnnpackExecutionProvider',
-    'acl': 'ACLExecutionProvider',
-    'cuda': 'CUDAExecutionProvider',
-    'tensorrt': 'TensorrtExecutionProvider',
-}
+    from rs_onboard.inference.runtime_settings import RuntimeSettings
 
 # Fastest first; "auto" takes the first that this build of ONNX Runtime has. XNNPACK and ACL are for
 # those who measured them on their board: nobody publishes numbers, and they hold fp32 alone.

@@ -6,9 +6,8 @@ from __future__ import annotations
 
 import os
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import onnxruntime as ort
@@ -21,12 +20,12 @@ from rs_onboard.inference.gpu import gpu_name, tensorrt_version
 from rs_onboard.inference.placement import read_placement
 from rs_onboard.inference.providers import (
     GPU_PROVIDERS,
-    PROVIDERS,
     choose_provider,
     fall_back,
     judge_placement,
     provider_chain,
 )
+from rs_onboard.inference.runtime_settings import PROVIDERS, RuntimeSettings, TensorInfo
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,49 +33,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from rs_onboard.inference.engines import Progress, Purpose
-    from rs_onboard.inference.providers import ProviderPolicy
-
-
-class TensorInfo(NamedTuple):
-    """Name, element type (`uint8`, `float`, ...) and shape of an input or output.
-
-    A dynamic dimension is its name or None.
-    """
-
-    name: str
-    dtype: str
-    shape: tuple[int | str | None, ...]
-
-
-@dataclass(frozen=True)
-class RuntimeSettings:
-    """How models are run.
-
-    The defaults of arena and memory pattern were measured over four of our graphs, fp32 and int8,
-    one to six tiles: without the arena a call took 1.00 to 1.38 times as long, with a peak of
-    memory of 0.99 to 1.26; without the pattern 0.98 to 1.03 times as long, in 0.73 to 0.82 of the
-    memory.
-
-    Attributes:
-        provider: A key of `PROVIDERS`, or `auto`.
-        policy: What to do when the provider cannot be had: `refuse` to start, `warn` and run on
-            the CPU, or `allow` it.
-        threads: Threads of one model; 0 takes the cores of this machine less one.
-        spinning: Keep threads spinning between runs: a little faster, and the cores stay hot.
-        arena: Keep freed memory of a model for its next call.
-        memory_pattern: Plan the memory of a call as one block when shapes repeat.
-        device: Number of the GPU.
-        engine_cache: Folder for TensorRT engines; None takes that of the user.
-    """
-
-    provider: str = 'auto'
-    policy: ProviderPolicy = 'refuse'
-    threads: int = 0
-    spinning: bool = False
-    arena: bool = True
-    memory_pattern: bool = False
-    device: int = 0
-    engine_cache: Path | None = None
 
 
 class Runtime(Protocol):

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from rs_onboard.inference.runtime import TensorInfo
+    from rs_onboard.inference.runtime_settings import TensorInfo
 
 # Cell size [px] and strength of each layer of noise: fields, groves, grain.
 LAYERS = ((64, 30.0), (16, 15.0), (4, 6.0))

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from rs_onboard.inference.card import InputSpec, ModelCard
     from rs_onboard.inference.model import Model
-    from rs_onboard.inference.runtime import RuntimeSettings
+    from rs_onboard.inference.runtime_settings import RuntimeSettings
     from rs_onboard.inference.signature import TrustedKeys
 
 BATCHES = (1, 5)

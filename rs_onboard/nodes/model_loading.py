@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 from rs_onboard.inference.errors import FieldError
 from rs_onboard.inference.model import load_model
-from rs_onboard.inference.runtime import RuntimeSettings
+from rs_onboard.inference.runtime_settings import RuntimeSettings
 from rs_onboard.inference.signature import load_trusted_keys
 from rs_onboard.nodes.locations import model_folder
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rs_onboard.inference.card import TaskName, VariantName
     from rs_onboard.inference.engines import Progress
     from rs_onboard.inference.model import Model
-    from rs_onboard.inference.providers import ProviderPolicy
+    from rs_onboard.inference.runtime_settings import ProviderPolicy
     from rs_onboard.inference.signature import TrustedKeys
     from rs_onboard.nodes.settings import (
         DetectionSettings,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rs_onboard.inference.card import VARIANTS
-from rs_onboard.inference.providers import POLICIES, PROVIDERS
+from rs_onboard.inference.runtime_settings import POLICIES, PROVIDERS
 from rs_onboard.nodes.parameters import parameter
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ import numpy as np
 
 from rs_onboard.inference.fields import load_yaml
 from rs_onboard.inference.model import load_model
-from rs_onboard.inference.runtime import RuntimeSettings
+from rs_onboard.inference.runtime_settings import RuntimeSettings
 from rs_onboard.perception.results import palette
 from rs_onboard.training.checkpoint import load_run
 from rs_onboard.training.data.class_folders import to_square

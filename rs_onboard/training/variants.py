@@ -14,7 +14,7 @@ import onnx
 
 from rs_onboard.inference.card import load_card
 from rs_onboard.inference.model import load_graph, load_model
-from rs_onboard.inference.runtime import RuntimeSettings
+from rs_onboard.inference.runtime_settings import RuntimeSettings
 from rs_onboard.training.evaluation.layout import list_items
 from rs_onboard.training.evaluation.measure import evaluate
 from rs_onboard.training.evaluation.reading import LabelledImages, Options

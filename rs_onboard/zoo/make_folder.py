@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from rs_onboard.inference.bench import PLAIN, Subject, loose_graph, time_together
 from rs_onboard.inference.card import CARD_FILE, load_card
 from rs_onboard.inference.machine import machine_name
-from rs_onboard.inference.runtime import RuntimeSettings
+from rs_onboard.inference.runtime_settings import RuntimeSettings
 from rs_onboard.inference.verify import verify_folder
 from rs_onboard.zoo.errors import ExportError
 from rs_onboard.zoo.export import compare_with_torch, comparison_batches, deploy, export_model

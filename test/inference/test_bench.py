@@ -25,7 +25,7 @@ from rs_onboard.inference.bench_report import (
 )
 from rs_onboard.inference.errors import ModelError
 from rs_onboard.inference.macs import count_macs
-from rs_onboard.inference.runtime import RuntimeSettings
+from rs_onboard.inference.runtime_settings import RuntimeSettings
 from rs_onboard.inference.sample import sample_tiles
 
 MODELS = Path(__file__).parents[1] / 'data' / 'models'

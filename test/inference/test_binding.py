@@ -11,7 +11,8 @@ import onnxruntime as ort
 import pytest
 
 from rs_onboard.inference.binding import BoundSession
-from rs_onboard.inference.runtime import OnnxRuntime, RuntimeSettings, TensorInfo
+from rs_onboard.inference.runtime import OnnxRuntime
+from rs_onboard.inference.runtime_settings import RuntimeSettings, TensorInfo
 
 MODELS = Path(__file__).parents[1] / 'data' / 'models'
 

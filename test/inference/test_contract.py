@@ -13,7 +13,7 @@ from rs_onboard.inference.card import load_card
 from rs_onboard.inference.contract import CONTRACTS, check_class_count, check_contract
 from rs_onboard.inference.errors import ModelError
 from rs_onboard.inference.graph_file import GraphFile, Node, Tensor
-from rs_onboard.inference.runtime import TensorInfo
+from rs_onboard.inference.runtime_settings import TensorInfo
 
 CARD = load_card(Path(__file__).parents[1] / 'data' / 'models' / 'colour-segmentation')
 TILES = ('N', 'H', 'W', 3)

@@ -40,7 +40,8 @@ import pickle, resource, sys
 resource.setrlimit(resource.RLIMIT_AS, (6 << 30, 6 << 30))
 import numpy as np
 from rs_onboard.inference.errors import ModelError
-from rs_onboard.inference.runtime import OnnxRuntime, RuntimeSettings
+from rs_onboard.inference.runtime import OnnxRuntime
+from rs_onboard.inference.runtime_settings import RuntimeSettings
 count = 0
 for data in pickle.load(sys.stdin.buffer):
     try:

@@ -12,7 +12,8 @@ import pytest
 from rs_onboard.inference import graph_file, protobuf
 from rs_onboard.inference.errors import ModelError
 from rs_onboard.inference.graph_file import read_graph
-from rs_onboard.inference.runtime import OnnxRuntime, RuntimeSettings
+from rs_onboard.inference.runtime import OnnxRuntime
+from rs_onboard.inference.runtime_settings import RuntimeSettings
 
 MODELS = Path(__file__).parents[1] / 'data' / 'models'
 

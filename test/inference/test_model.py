@@ -16,7 +16,7 @@ import yaml
 from rs_onboard.inference import model as model_module
 from rs_onboard.inference.errors import CardError, ModelError, ProviderError
 from rs_onboard.inference.model import load_model, read_verified
-from rs_onboard.inference.runtime import RuntimeSettings
+from rs_onboard.inference.runtime_settings import RuntimeSettings
 
 MODELS = Path(__file__).parents[1] / 'data' / 'models'
 ONE = RuntimeSettings(threads=1)

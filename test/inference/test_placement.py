@@ -11,7 +11,7 @@ import numpy as np
 import onnxruntime as ort
 
 from rs_onboard.inference.placement import read_placement
-from rs_onboard.inference.providers import PROVIDERS
+from rs_onboard.inference.runtime_settings import PROVIDERS
 
 GRAPH = Path(__file__).parents[1] / 'data' / 'models' / 'colour-scene' / 'fp32.onnx'
 

@@ -12,14 +12,12 @@ from rs_onboard.inference.engines import Purpose
 from rs_onboard.inference.errors import ProviderError
 from rs_onboard.inference.placement import Placement
 from rs_onboard.inference.providers import (
-    POLICIES,
-    PROVIDERS,
     choose_provider,
     fall_back,
     judge_placement,
     provider_chain,
 )
-from rs_onboard.inference.runtime import RuntimeSettings
+from rs_onboard.inference.runtime_settings import POLICIES, PROVIDERS, RuntimeSettings
 
 CPU = ['CPUExecutionProvider']
 CUDA = ['CUDAExecutionProvider', *CPU]

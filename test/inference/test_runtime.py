@@ -16,8 +16,8 @@ import pytest
 from rs_onboard.inference import runtime as runtime_module
 from rs_onboard.inference.engines import MANIFEST, Purpose
 from rs_onboard.inference.errors import ModelError, ProviderError
-from rs_onboard.inference.providers import PROVIDERS
-from rs_onboard.inference.runtime import OnnxRuntime, RuntimeSettings, default_threads
+from rs_onboard.inference.runtime import OnnxRuntime, default_threads
+from rs_onboard.inference.runtime_settings import PROVIDERS, RuntimeSettings
 
 GRAPH = (Path(__file__).parents[1] / 'data' / 'models' / 'colour-scene' / 'fp32.onnx').read_bytes()
 

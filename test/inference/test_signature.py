@@ -15,7 +15,7 @@ import pytest
 from rs_onboard.inference import signature as signature_module
 from rs_onboard.inference.errors import ModelError, SignatureError
 from rs_onboard.inference.model import load_model
-from rs_onboard.inference.runtime import RuntimeSettings
+from rs_onboard.inference.runtime_settings import RuntimeSettings
 from rs_onboard.inference.signature import (
     SIGNATURE_FILE,
     generate_key,

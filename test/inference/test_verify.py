@@ -16,7 +16,7 @@ from rs_onboard.inference import verify
 from rs_onboard.inference.card import InputSpec, load_card
 from rs_onboard.inference.errors import CardError, ModelError
 from rs_onboard.inference.model import Model
-from rs_onboard.inference.runtime import RuntimeSettings, TensorInfo
+from rs_onboard.inference.runtime_settings import RuntimeSettings, TensorInfo
 from rs_onboard.inference.verify import run_at, sizes_promised, strays, verify_folder
 
 MODELS = Path(__file__).parents[1] / 'data' / 'models'

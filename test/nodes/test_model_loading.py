@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from rs_onboard.inference.errors import FieldError, SignatureError
-from rs_onboard.inference.runtime import RuntimeSettings
+from rs_onboard.inference.runtime_settings import RuntimeSettings
 from rs_onboard.nodes.model_loading import load_task_model, runtime_settings, trusted_keys
 from rs_onboard.nodes.settings import SceneSettings
 

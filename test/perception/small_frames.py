@@ -12,7 +12,7 @@ import numpy as np
 from rs_onboard.geo.camera import CameraModel
 from rs_onboard.geo.pose import NADIR_MOUNT, Pose
 from rs_onboard.inference.model import Model, load_model
-from rs_onboard.inference.runtime import RuntimeSettings
+from rs_onboard.inference.runtime_settings import RuntimeSettings
 from rs_onboard.perception.frame import Frame, FrameHeader
 
 MODELS = Path(__file__).parents[1] / 'data' / 'models'

@@ -11,7 +11,7 @@ torch = pytest.importorskip('torch')
 onnx = pytest.importorskip('onnx')
 
 from rs_onboard.inference.bench import loose_graph  # noqa: E402
-from rs_onboard.inference.runtime import RuntimeSettings  # noqa: E402
+from rs_onboard.inference.runtime_settings import RuntimeSettings  # noqa: E402
 from rs_onboard.inference.sample import sample_tiles  # noqa: E402
 from rs_onboard.zoo.bench_graphs import build, network_graphs, plain_graph  # noqa: E402
 from rs_onboard.zoo.errors import ZooError  # noqa: E402

@@ -83,7 +83,7 @@ def measure(subject: Subject, args: argparse.Namespace, problems: list[str]) -> 
     """Time a subject under all settings; adds to the problems where it cannot be."""
     from rs_onboard.inference.bench import time_together  # noqa: PLC0415  (loads onnxruntime)
     from rs_onboard.inference.errors import ModelError, ProviderError  # noqa: PLC0415
-    from rs_onboard.inference.runtime import RuntimeSettings  # noqa: PLC0415
+    from rs_onboard.inference.runtime_settings import RuntimeSettings  # noqa: PLC0415
 
     settings = [
         RuntimeSettings(provider=provider, threads=threads)

@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
     from rs_onboard.inference.card import load_card  # noqa: PLC0415  (a quick command line)
     from rs_onboard.inference.errors import ModelError, ProviderError  # noqa: PLC0415
     from rs_onboard.inference.model import load_model  # noqa: PLC0415  (loads onnxruntime)
-    from rs_onboard.inference.runtime import RuntimeSettings  # noqa: PLC0415
+    from rs_onboard.inference.runtime_settings import RuntimeSettings  # noqa: PLC0415
 
     if args.batch < 1:
         raise ValueError(f'--batch: found {args.batch}; expected a whole number above 0')

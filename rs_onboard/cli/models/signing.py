@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
         fingerprint = generate_key(args.key, public)
         print(f'{fingerprint}: {args.key} signs, keep it; {public} verifies, copy it')
         return 0
-    from rs_onboard.inference.runtime import RuntimeSettings  # noqa: PLC0415  (loads onnxruntime)
+    from rs_onboard.inference.runtime_settings import RuntimeSettings  # noqa: PLC0415  (loads onnxruntime)
 
     folder = model_folder(args.name)
     bad = [line for line, passed in verdicts(folder, RuntimeSettings()) if not passed]

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
-    from rs_onboard.inference.runtime import RuntimeSettings
+    from rs_onboard.inference.runtime_settings import RuntimeSettings
     from rs_onboard.inference.signature import TrustedKeys
     from rs_onboard.inference.verify import Verdict
 
@@ -38,7 +38,7 @@ def add_parser(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
 
 def run(args: argparse.Namespace) -> int:
     """Print a line a variant; 1 if one fails."""
-    from rs_onboard.inference.runtime import RuntimeSettings  # noqa: PLC0415  (loads onnxruntime)
+    from rs_onboard.inference.runtime_settings import RuntimeSettings  # noqa: PLC0415  (loads onnxruntime)
 
     trusted = None
     if args.trusted_keys:

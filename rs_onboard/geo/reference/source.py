@@ -7,8 +7,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from rs_onboard.geo.errors import MapError
-
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -102,28 +100,3 @@ class MapSource(Protocol):
 
     def close(self) -> None:
         """Close the file."""
-
-
-def open_map(path: Path) -> MapSource:
-    """Open a map by what its name ends with.
-
-    Raises:
-        MapError: There is no such file, it is of another kind, or it is not what its name says.
-    """
-    from rs_onboard.geo.reference.geotiff import GeoTiff  # noqa: PLC0415  (needs rasterio)
-    from rs_onboard.geo.reference.mbtiles import MbTiles  # noqa: PLC0415  (imports this module)
-
-    if not path.is_file():
-        raise MapError(
-            f'{path}: no such map; expected an .mbtiles or .tif file. Check the path, or make one '
-            'with `rs_onboard reference build`.'
-        )
-    suffix = path.suffix.lower()
-    if suffix == '.mbtiles':
-        return MbTiles(path)
-    if suffix in {'.tif', '.tiff'}:
-        return GeoTiff(path)
-    raise MapError(
-        f'{path}: found a file named *{path.suffix}; expected .mbtiles, .tif or .tiff. Convert it '
-        'with `rs_onboard reference build`.'
-    )

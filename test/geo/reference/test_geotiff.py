@@ -14,7 +14,8 @@ from rs_onboard.geo.mercator import TILE, from_pixels, to_pixels  # noqa: E402
 from rs_onboard.geo.reference.build import MapText, MapWriter, build_from_map  # noqa: E402
 from rs_onboard.geo.reference.geotiff import GeoTiff  # noqa: E402
 from rs_onboard.geo.reference.mbtiles import MbTiles  # noqa: E402
-from rs_onboard.geo.reference.source import TileKey, open_map  # noqa: E402
+from rs_onboard.geo.reference.opening import open_map  # noqa: E402
+from rs_onboard.geo.reference.source import TileKey  # noqa: E402
 
 # UTM zone 14 north, near the middle of its strip.
 EAST, NORTH, GSD = 500_000.0, 5_200_000.0, 0.5

@@ -14,7 +14,8 @@ from rs_onboard.geo.errors import MapError
 from rs_onboard.geo.mercator import TILE, from_pixels
 from rs_onboard.geo.reference.build import MapText, MapWriter, build_from_folder, halved
 from rs_onboard.geo.reference.mbtiles import MbTiles
-from rs_onboard.geo.reference.source import MapTile, TileKey, open_map
+from rs_onboard.geo.reference.opening import open_map
+from rs_onboard.geo.reference.source import MapTile, TileKey
 
 ZOOM = 16
 COLUMN, ROW = 34_000, 23_000
