@@ -25,14 +25,15 @@ if TYPE_CHECKING:
 
     Gray = NDArray[np.uint8]
 
-MatcherName = Literal['gradient', 'orb', 'akaze', 'sift']
-MATCHERS: tuple[MatcherName, ...] = ('gradient', 'orb', 'akaze', 'sift')
+# Not AKAZE, which OpenCV 5 no longer has.
+MatcherName = Literal['gradient', 'orb', 'sift']
+MATCHERS: tuple[MatcherName, ...] = ('gradient', 'orb', 'sift')
 
 # Frames are matched at this long side: finer costs four times as much for half the residual.
-LONG_SIDE = {'gradient': 640, 'orb': 960, 'akaze': 960, 'sift': 960}
+LONG_SIDE = {'gradient': 640, 'orb': 960, 'sift': 960}
 FEATURES = 2500
 # Lowe's ratio of the best to the second best match.
-RATIO = {'orb': 0.85, 'akaze': 0.85, 'sift': 0.8}
+RATIO = {'orb': 0.85, 'sift': 0.8}
 RANSAC_PX = 4.0
 # How far the best place must stand out among all, in standard deviations of the correlation.
 LEAST_PEAK = 7.0
@@ -100,7 +101,7 @@ class Registrar:
 
     Args:
         matcher: `gradient` finds its way between a photograph and a map of another sensor and year;
-            the features `orb`, `akaze` and `sift` need pictures of one kind.
+            the features `orb` and `sift` need pictures of one kind.
         limits: The gate.
 
     Raises:
@@ -387,8 +388,6 @@ def _detector(name: MatcherName) -> cv2.Feature2D | None:
     made: Any = cv2
     if name == 'orb':
         return made.ORB_create(nfeatures=FEATURES, fastThreshold=7)  # type: ignore[no-any-return]
-    if name == 'akaze':
-        return made.AKAZE_create(threshold=3e-4)  # type: ignore[no-any-return]
     if name == 'sift':
         return made.SIFT_create(nfeatures=FEATURES, contrastThreshold=0.02)  # type: ignore[no-any-return]
     return None
