@@ -139,7 +139,7 @@ def card_text(
         classes=weights.classes,
         bands=weights.bands,
     )
-    if not recipe.data.sets:
+    if not recipe.data.labels:
         return text
     aliases: dict[str, set[str]] = defaultdict(set)
     for names in load_label_map(find_label_map(recipe.data.labels)).names.values():

@@ -118,3 +118,9 @@ def test_several_sets_share_their_classes_and_keep_their_origin(folder, tmp_path
     assert [s.name for s in data.splits['train']] == ['one/im1', 'one/im2', 'two/im1', 'two/im2']
     assert [s.objects.classes[0] for s in data.splits['train']] == [0, 0, 1, 0]
     assert [s.origin for s in data.splits['val']] == ['one', 'two']
+
+
+def test_a_test_split_may_lack_classes_that_the_train_split_has(folder):
+    (folder / 'classes.txt').write_text('plane\nship\n')
+    found = load_oriented_boxes(folder, ['val'], complete=False)
+    assert found.classes == ('plane', 'ship')

@@ -55,7 +55,7 @@ class LabelLine(NamedTuple):
 
 
 def load_oriented_boxes(
-    folder: Path, splits: Sequence[str], classes: Sequence[str] = ()
+    folder: Path, splits: Sequence[str], classes: Sequence[str] = (), *, complete: bool = True
 ) -> DataSet:
     """Load images with their objects.
 
@@ -63,6 +63,7 @@ def load_oriented_boxes(
         folder: The set.
         splits: Splits to load.
         classes: Class names in id order where the set is one of several; empty for its own.
+        complete: Refuse a first split in which a class has no object: nothing learns it then.
 
     Raises:
         DataError: Lists every missing or unreadable image or label file, bad line, unknown class,
@@ -81,7 +82,7 @@ def load_oriented_boxes(
     problems += [
         f'class {name!r} has no object in split {splits[0]!r}'
         for name in own
-        if name not in counted
+        if complete and name not in counted
     ]
     loaded: dict[str, tuple[Sample, ...]] = {}
     for split, ids in names.items():
@@ -107,13 +108,14 @@ def load_objects(root: Path, recipe: DataRecipe, splits: Sequence[str]) -> DataS
     Raises:
         DataError: Something is wrong with a set.
     """
+    complete = recipe.train in splits
     if not recipe.sets:
-        return load_oriented_boxes(root / recipe.path, splits)
+        return load_oriented_boxes(root / recipe.path, splits, complete=complete)
     folders = [root / one.path for one in recipe.sets]
     classes = tuple(dict.fromkeys(name for folder in folders for name in own_classes(folder)))
     loaded: dict[str, tuple[Sample, ...]] = dict.fromkeys(splits, ())
     for folder in folders:
-        data = load_oriented_boxes(folder, splits, classes)
+        data = load_oriented_boxes(folder, splits, classes, complete=complete)
         for split in splits:
             loaded[split] += tuple(
                 replace(sample, name=f'{folder.name}/{sample.name}', origin=folder.name)
