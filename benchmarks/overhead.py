@@ -32,7 +32,7 @@ from rs_onboard.nodes import scene, segmentation
 from rs_onboard.nodes.exchange import Outlet
 from rs_onboard.nodes.locations import model_folder
 from rs_onboard.nodes.process import make_nodes
-from rs_onboard.nodes.settings import SCENE_MODEL, SEGMENTATION_MODEL
+from rs_onboard.nodes.settings import MODELS
 from rs_onboard.nodes.start import bring_up, shut_down, spin
 from rs_onboard.perception.frame import Frame, FrameHeader
 from rs_onboard.perception.scene import SceneTask
@@ -133,7 +133,7 @@ def resident_mb():
 
 def overhead(frames):
     """Measure the overhead of every size."""
-    tasks = {SceneTask: SCENE_MODEL, SegmentationTask: SEGMENTATION_MODEL}
+    tasks = {SceneTask: MODELS['scene'], SegmentationTask: MODELS['segmentation']}
     originals = scene.SceneNode.make_task, segmentation.SegmentationNode.make_task
     scene.SceneNode.make_task = lambda *_: SceneTask(instant(model_folder(tasks[SceneTask])))
     segmentation.SegmentationNode.make_task = lambda *_: SegmentationTask(

@@ -132,8 +132,13 @@ def patches(
             target.append((column + fine[0] - far, row + fine[1] - far))
     if not source:
         return np.zeros((0, 2)), np.zeros((0, 2))
-    places = np.concatenate([np.array(source, float), np.ones((len(source), 1))], axis=1) @ back.T
-    return places[:, :2] / places[:, 2:], np.array(target, np.float64)
+    return project(back.astype(np.float64), np.array(source, np.float64)), np.array(target)
+
+
+def project(matrix: NDArray[np.float64], points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Apply a homography (3, 3) to points (N, 2)."""
+    moved = np.concatenate([points, np.ones((len(points), 1))], axis=1) @ matrix.T
+    return np.asarray(moved[:, :2] / moved[:, 2:])
 
 
 def edges(image: Gray) -> NDArray[np.complex128]:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import cv2
 import numpy as np
 
-from rs_onboard.geo.correlation import REACH, patches, place
+from rs_onboard.geo.correlation import REACH, patches, place, project
 from rs_onboard.geo.errors import RegistrationError
 
 if TYPE_CHECKING:
@@ -169,11 +169,10 @@ class Registrar:
         offset = np.array([[1, 0, 0.5 / scale - 0.5], [0, 1, 0.5 / scale - 0.5], [0, 0, 1]])
         whole = offset @ up
         homography = whole @ matrix @ np.linalg.inv(whole)
-        moved = _project(matrix, source[inlying])
+        moved = project(matrix, source[inlying])
         residual = float(np.median(np.linalg.norm(moved - target[inlying], axis=1))) / scale
-        found = self._measure(homography, residual, inlying, seen)
         agreement = gradient_agreement(ours, theirs, inner, matrix)
-        found = Registration(**{**vars(found), 'agreement': agreement})
+        found = self._measure(homography, residual, agreement, inlying, seen)
         self._check(found, target[inlying], ours.shape, gsd_m)
         return found
 
@@ -270,13 +269,14 @@ class Registrar:
         better = np.linalg.inv(np.asarray(refined, np.float64))
         better = np.linalg.inv(small) @ (better / better[2, 2]) @ small
         corners = np.array([(0, 0), (frame.shape[1], 0), (frame.shape[1], frame.shape[0])], float)
-        drift = np.abs(_project(better, corners) - _project(matrix, corners)).max()
+        drift = np.abs(project(better, corners) - project(matrix, corners)).max()
         return better if drift < 4 * RANSAC_PX else matrix
 
     def _measure(
         self,
         homography: NDArray[np.float64],
         residual: float,
+        agreement: float,
         inlying: NDArray[np.bool_],
         seen: NDArray[np.bool_],
     ) -> Registration:
@@ -284,7 +284,7 @@ class Registrar:
         height, width = seen.shape
         centre = np.array([[(width - 1) / 2, (height - 1) / 2]])
         steps = centre + np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
-        moved = _project(homography, steps)
+        moved = project(homography, steps)
         across, down = moved[1] - moved[0], moved[2] - moved[0]
         area = float(across[0] * down[1] - across[1] * down[0])
         shown = cv2.warpPerspective(
@@ -296,7 +296,7 @@ class Registrar:
             matches=len(inlying),
             residual_px=residual,
             overlap=float(np.asarray(shown).mean()),
-            agreement=0.0,
+            agreement=agreement,
             shift_px=(float(moved[0, 0] - centre[0, 0]), float(moved[0, 1] - centre[0, 1])),
             turn_deg=math.degrees(math.atan2(across[1] - down[0], across[0] + down[1])),
             scale=math.sqrt(area) if area > 0 else 0.0,
@@ -375,12 +375,6 @@ def gradient(image: NDArray[np.generic]) -> NDArray[np.float32]:
     smooth = cv2.GaussianBlur(np.asarray(image, np.uint8), (0, 0), 2.0)
     x, y = (cv2.Sobel(smooth, cv2.CV_32F, dx, 1 - dx, ksize=3) for dx in (1, 0))
     return np.asarray(cv2.magnitude(x, y), np.float32)
-
-
-def _project(matrix: NDArray[np.float64], points: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Apply a homography to points (N, 2)."""
-    moved = np.concatenate([points, np.ones((len(points), 1))], axis=1) @ matrix.T
-    return np.asarray(moved[:, :2] / moved[:, 2:])
 
 
 def _detector(name: MatcherName) -> cv2.Feature2D | None:

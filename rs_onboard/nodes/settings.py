@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rs_onboard.inference.card import VARIANTS
 from rs_onboard.inference.runtime_settings import POLICIES, PROVIDERS
@@ -17,13 +17,31 @@ if TYPE_CHECKING:
     from rs_onboard.inference.card import TaskName
 
 TASKS: tuple[TaskName, ...] = ('scene', 'detection', 'segmentation')
-SCENE_MODEL = 'scene-decouplenet-d0'
-DETECTION_MODEL = 'detection-decouplenet-d0'
-SEGMENTATION_MODEL = 'segmentation-segghostnet-ued'
+MODELS: Mapping[TaskName, str] = {
+    'scene': 'scene-decouplenet-d0',
+    'detection': 'detection-decouplenet-d0',
+    'segmentation': 'segmentation-segghostnet-ued',
+}
 
-_MODEL = 'Model folder: a path, or the name of a folder in share/rs_onboard/models.'
 _OVERLAP = 'Least overlap of neighbouring tiles [px].'
 _THREADS = 'Threads for inference; 0 takes the cores of this machine less one.'
+
+
+def _model(task: TaskName) -> Any:
+    """Describe the parameter that names the model of a task, for every node that has it."""
+    return parameter(
+        MODELS[task],
+        'Model folder: a path, or the name of a folder in share/rs_onboard/models.',
+        name=f'{task}.model',
+    )
+
+
+def _variant(task: TaskName) -> Any:
+    return parameter('fp32', 'Variant of the model.', name=f'{task}.variant', choices=VARIANTS)
+
+
+def _batch(task: TaskName, default: int) -> Any:
+    return parameter(default, 'Tiles per inference.', name=f'{task}.batch', low=1, high=256)
 
 
 @dataclass(frozen=True)
@@ -116,9 +134,9 @@ class TilerSettings(FrameSettings):
     tasks: list[str] = parameter(
         ['scene', 'segmentation'], 'Tasks to cut tiles for.', choices=TASKS
     )
-    scene_model: str = parameter(SCENE_MODEL, _MODEL, name='scene.model')
+    scene_model: str = _model('scene')
     scene_overlap: int = parameter(0, _OVERLAP, name='scene.overlap', low=0, high=4096)
-    detection_model: str = parameter(DETECTION_MODEL, _MODEL, name='detection.model')
+    detection_model: str = _model('detection')
     detection_overlap: int = parameter(
         64,
         'Least overlap of neighbouring tiles [px]; objects up to this size are seen whole.',
@@ -126,7 +144,7 @@ class TilerSettings(FrameSettings):
         low=0,
         high=4096,
     )
-    segmentation_model: str = parameter(SEGMENTATION_MODEL, _MODEL, name='segmentation.model')
+    segmentation_model: str = _model('segmentation')
     segmentation_overlap: int = parameter(
         64, _OVERLAP, name='segmentation.overlap', low=0, high=4096
     )
@@ -169,22 +187,18 @@ class RuntimeFields(NodeSettings):
 class SceneSettings(RuntimeFields):
     """The scene node."""
 
-    model: str = parameter(SCENE_MODEL, _MODEL, name='scene.model')
-    variant: str = parameter(
-        'fp32', 'Variant of the model.', name='scene.variant', choices=VARIANTS
-    )
-    batch: int = parameter(4, 'Tiles per inference.', name='scene.batch', low=1, high=256)
+    model: str = _model('scene')
+    variant: str = _variant('scene')
+    batch: int = _batch('scene', 4)
 
 
 @dataclass(frozen=True)
 class DetectionSettings(RuntimeFields):
     """The detection node."""
 
-    model: str = parameter(DETECTION_MODEL, _MODEL, name='detection.model')
-    variant: str = parameter(
-        'fp32', 'Variant of the model.', name='detection.variant', choices=VARIANTS
-    )
-    batch: int = parameter(1, 'Tiles per inference.', name='detection.batch', low=1, high=256)
+    model: str = _model('detection')
+    variant: str = _variant('detection')
+    batch: int = _batch('detection', 1)
     score: float = parameter(
         0.3, 'Least score of a detection.', name='detection.score', low=0.0, high=1.0
     )
@@ -228,11 +242,9 @@ class DetectionSettings(RuntimeFields):
 class SegmentationSettings(RuntimeFields):
     """The segmentation node."""
 
-    model: str = parameter(SEGMENTATION_MODEL, _MODEL, name='segmentation.model')
-    variant: str = parameter(
-        'fp32', 'Variant of the model.', name='segmentation.variant', choices=VARIANTS
-    )
-    batch: int = parameter(1, 'Tiles per inference.', name='segmentation.batch', low=1, high=256)
+    model: str = _model('segmentation')
+    variant: str = _variant('segmentation')
+    batch: int = _batch('segmentation', 1)
 
 
 @dataclass(frozen=True)
@@ -242,9 +254,9 @@ class PublisherSettings(FrameSettings):
     tasks: list[str] = parameter(
         ['scene', 'segmentation'], 'Tasks whose results are collected.', choices=TASKS
     )
-    scene_model: str = parameter(SCENE_MODEL, _MODEL, name='scene.model')
-    detection_model: str = parameter(DETECTION_MODEL, _MODEL, name='detection.model')
-    segmentation_model: str = parameter(SEGMENTATION_MODEL, _MODEL, name='segmentation.model')
+    scene_model: str = _model('scene')
+    detection_model: str = _model('detection')
+    segmentation_model: str = _model('segmentation')
     join_timeout_s: float = parameter(
         2.0,
         'How long the results of a frame are waited for after the first [s]; then the missing '

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from rs_onboard.training.gaussian_boxes import Gaussians, gaussians, probabilistic_iou
+from rs_onboard.training.gaussian_boxes import gaussians, probabilistic_iou
 
 # Points an object is learnt by, and the weights of score and fit in choosing them.
 POINTS = 10
@@ -60,10 +60,11 @@ def assign(
         classes: (M,) int64.
     """
     inside = candidates(points, strides, objects, object_direction)
-    truth = gaussians(objects, object_direction)
-    found = gaussians(boxes, direction)
     # Rows are objects: (M, P).
-    fit = probabilistic_iou(_rows(truth), _columns(found))
+    fit = probabilistic_iou(
+        gaussians(objects[:, None], object_direction[:, None]),
+        gaussians(boxes[None], direction[None]),
+    )
     score = probabilities[:, classes].T
     merit = score.pow(SCORE_POWER) * fit.pow(FIT_POWER) * inside
     count = min(POINTS, merit.shape[1])
@@ -100,11 +101,3 @@ def candidates(points: Tensor, strides: Tensor, objects: Tensor, direction: Tens
     longest = objects[:, None, 2:].amax(dim=2)
     fitting = (longest > strides / 2) & (longest < 64 * strides)
     return (within | near) & fitting
-
-
-def _rows(boxes: Gaussians) -> Gaussians:
-    return Gaussians(boxes.mean[:, None], boxes.xx[:, None], boxes.yy[:, None], boxes.xy[:, None])
-
-
-def _columns(boxes: Gaussians) -> Gaussians:
-    return Gaussians(boxes.mean[None], boxes.xx[None], boxes.yy[None], boxes.xy[None])

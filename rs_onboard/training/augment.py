@@ -85,30 +85,25 @@ class Window:
 
     def cut(self, image: Image, size: int) -> Image:
         """Cut from (H, W, 3) and resize to (size, size, 3); beyond the border it is mirrored."""
+        method = cv2.INTER_AREA if self._pixels() > size else cv2.INTER_LINEAR
+        return self._warped(image, size, cv2.INTER_LINEAR, method, cv2.BORDER_REFLECT_101)
+
+    def cut_mask(self, mask: Image, size: int) -> Image:
+        """Cut from (H, W) and resize to (size, size); beyond the border it is ignored."""
+        nearest = cv2.INTER_NEAREST
+        return self._warped(mask, size, nearest, nearest, cv2.BORDER_CONSTANT)
+
+    def _warped(self, image: Image, size: int, cut_by: int, resize_by: int, border: int) -> Image:
         pixels, inverse = self._grid()
         cut = cv2.warpAffine(
             image,
             inverse,
             (pixels, pixels),
-            flags=cv2.WARP_INVERSE_MAP | cv2.INTER_LINEAR,
-            borderMode=cv2.BORDER_REFLECT_101,
-        )
-        method = cv2.INTER_AREA if pixels > size else cv2.INTER_LINEAR
-        cut = cv2.resize(cut, (size, size), interpolation=method)
-        return orient(np.asarray(cut, np.uint8), self.turns, flip=self.flip)
-
-    def cut_mask(self, mask: Image, size: int) -> Image:
-        """Cut from (H, W) and resize to (size, size); beyond the border it is ignored."""
-        pixels, inverse = self._grid()
-        cut = cv2.warpAffine(
-            mask,
-            inverse,
-            (pixels, pixels),
-            flags=cv2.WARP_INVERSE_MAP | cv2.INTER_NEAREST,
-            borderMode=cv2.BORDER_CONSTANT,
+            flags=cv2.WARP_INVERSE_MAP | cut_by,
+            borderMode=border,
             borderValue=(IGNORE,),
         )
-        cut = cv2.resize(cut, (size, size), interpolation=cv2.INTER_NEAREST)
+        cut = cv2.resize(cut, (size, size), interpolation=resize_by)
         return orient(np.asarray(cut, np.uint8), self.turns, flip=self.flip)
 
     def move(self, points: NDArray[np.float64], size: int) -> NDArray[np.float64]:
@@ -121,9 +116,13 @@ class Window:
             x, y = y, size - 1 - x
         return np.stack([size - 1 - x if self.flip else x, y], axis=1)
 
+    def _pixels(self) -> int:
+        """Give the side in whole pixels."""
+        return max(round(self.side), 1)
+
     def _grid(self) -> tuple[int, NDArray[np.float64]]:
         """Give the side in whole pixels and the matrix from those to the image."""
-        pixels = max(round(self.side), 1)
+        pixels = self._pixels()
         step = self.side / pixels
         cos, sin = math.cos(self.angle) * step, math.sin(self.angle) * step
         half = (pixels - 1) / 2

@@ -16,6 +16,14 @@ if TYPE_CHECKING:
 ATTENTION_HEAD_WIDTH = 4
 
 
+def conv_norm(
+    cin: int, cout: int, kernel: int, *, stride: int = 1, groups: int = 1
+) -> tuple[nn.Module, nn.Module]:
+    """Make a convolution without bias and its batch norm."""
+    convolution = nn.Conv2d(cin, cout, kernel, stride, kernel // 2, groups=groups, bias=False)
+    return convolution, nn.BatchNorm2d(cout)
+
+
 class BlurPool(nn.Module):
     """Downsample with the fixed binomial filter (1, 3, 3, 1), reflected at the border.
 

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from rs_onboard.zoo.blocks import conv_norm
 from rs_onboard.zoo.network import NetworkEntry, PublishedFigures
 
 if TYPE_CHECKING:
@@ -40,14 +41,6 @@ SCENE_CHANNELS = 256
 SEGMENTATION_WIDTHS = (96, 64, 52, 42)
 CHANGE_WIDTHS = (128, 96, 72, 53)
 DROPOUT = 0.2
-
-
-def conv_norm(
-    cin: int, cout: int, kernel: int, *, stride: int = 1, groups: int = 1
-) -> tuple[nn.Module, nn.Module]:
-    """Make a convolution without bias and its batch norm."""
-    convolution = nn.Conv2d(cin, cout, kernel, stride, kernel // 2, groups=groups, bias=False)
-    return convolution, nn.BatchNorm2d(cout)
 
 
 def convolution(cin: int, cout: int) -> nn.Sequential:

@@ -27,6 +27,7 @@ import torch
 from torch import Tensor, nn
 
 from rs_onboard.zoo import decouplenet, lwganet
+from rs_onboard.zoo.blocks import conv_norm
 from rs_onboard.zoo.network import InputRule, NetworkEntry, PublishedFigures
 
 if TYPE_CHECKING:
@@ -68,13 +69,13 @@ class Predictions(NamedTuple):
 
 def pointwise(cin: int, cout: int) -> nn.Sequential:
     """Build a 1 x 1 convolution with batch norm and ReLU."""
-    return nn.Sequential(nn.Conv2d(cin, cout, 1, bias=False), nn.BatchNorm2d(cout), nn.ReLU())
+    return nn.Sequential(*conv_norm(cin, cout, 1), nn.ReLU())
 
 
 def separable(cin: int, cout: int, *, stride: int = 1) -> nn.Sequential:
     """Build a depthwise and a 1 x 1 convolution, each with batch norm and ReLU."""
-    depthwise = nn.Conv2d(cin, cin, KERNEL, stride, KERNEL // 2, groups=cin, bias=False)
-    return nn.Sequential(depthwise, nn.BatchNorm2d(cin), nn.ReLU(), pointwise(cin, cout))
+    depthwise = conv_norm(cin, cin, KERNEL, stride=stride, groups=cin)
+    return nn.Sequential(*depthwise, nn.ReLU(), pointwise(cin, cout))
 
 
 class PathAggregation(nn.Module):

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from rs_onboard.geo.reference.source import MapInfo, MapSource, MapTile
 
 CACHE_BYTES = 64 * 1024 * 1024
+# What remembering that there is no tile takes.
+HOLE_BYTES = 512
 # A footprint that needs more tiles than this reaches for the horizon.
 MAX_TILES = 256
 # Ground positions are computed for every so many pixels of the frame and interpolated between: over
@@ -183,7 +185,8 @@ class ReferenceMap:
         try:
             found = self.source.read(key)
         except MapError as exc:
-            found = exc
+            # Kept for long, and without the frames of its making, which hold images.
+            found = exc.with_traceback(None)
         with self._lock:
             self.reads += 1
             if key not in self._tiles:
@@ -261,7 +264,7 @@ def _dense(
 
 
 def _size(tile: MapTile | MapError | None) -> int:
-    return 0 if tile is None or isinstance(tile, MapError) else tile.size
+    return HOLE_BYTES if tile is None or isinstance(tile, MapError) else tile.size
 
 
 def choose(maps: Sequence[ReferenceMap], longitude: float, latitude: float) -> ReferenceMap | None:

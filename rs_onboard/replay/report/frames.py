@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from rs_onboard.inference.card import TASKS
 from rs_onboard.perception.panel import format_stamp
-from rs_onboard.replay.report.markup import css_colour
+from rs_onboard.replay.report.markup import Html, css_colour, element, join
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -111,6 +111,16 @@ def colours_of(run: RunSummary, task: TaskName) -> dict[str, str]:
     card = run.cards.get(task)
     colours = {info.name: css_colour(info.color) for info in card.classes} if card else {}
     return {UNKNOWN: UNKNOWN_COLOUR, **colours}
+
+
+def frame_link(frame: FrameView, text: str) -> Html:
+    """Lead to a frame."""
+    return element('a', text, href=f'#frame-{frame.number}')
+
+
+def share_link(frame: FrameView, share: float) -> Html:
+    """Lead to a frame that is named for a share or a probability."""
+    return join(frame_link(frame, f'frame {frame.number}'), f' {percent(share)}')
 
 
 def evenly(items: Sequence[T], most: int) -> list[T]:

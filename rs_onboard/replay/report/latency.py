@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rs_onboard.replay.report.chart import Axis, Column, Part, column_chart, groups, key
-from rs_onboard.replay.report.frames import tasks_of
+from rs_onboard.replay.report.frames import frame_link, tasks_of
 from rs_onboard.replay.report.markup import Html, element, section, table
 from rs_onboard.replay.summary import stage_statistics
 
@@ -164,7 +164,7 @@ def _slowest(timed: Sequence[FrameView], tasks: Sequence[str]) -> Html:
         latency = frame.latency_ms or 0.0
         rows.append(
             [
-                element('a', f'frame {frame.number}', href=f'#frame-{frame.number}'),
+                frame_link(frame, f'frame {frame.number}'),
                 f'{latency:.1f}',
                 f'{latency / usual:.1f}' if usual else '',
                 _cause(frame, excess, latency - usual),

@@ -10,7 +10,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from rs_onboard.replay.report.chart import Axis, Column, Part, column_chart, groups
-from rs_onboard.replay.report.frames import UNKNOWN_COLOUR, percent
+from rs_onboard.replay.report.frames import UNKNOWN_COLOUR, share_link
 from rs_onboard.replay.report.markup import element, join, swatch, table
 
 if TYPE_CHECKING:
@@ -71,12 +71,7 @@ def objects_of(frames: Sequence[FrameView], task: str, colours: Mapping[str, str
                 number,
                 sum(one.count for one in members),
                 f'{median(lengths):.1f} m' if lengths else '',
-                join(
-                    element(
-                        'a', f'frame {surest.frame.number}', href=f'#frame-{surest.frame.number}'
-                    ),
-                    f' {percent(surest.item["score"])}',
-                ),
+                share_link(surest.frame, surest.item['score']),
             ]
         )
     tracked = any('number' in one.item for one in found)
@@ -86,7 +81,8 @@ def objects_of(frames: Sequence[FrameView], task: str, colours: Mapping[str, str
 
 def _chart(frames: Sequence[FrameView], task: str, colours: Mapping[str, str]) -> Html:
     columns, most = [], 1
-    for group in groups(frames):
+    grouped = groups(frames)
+    for group in grouped:
         frame = group[0]
         counts = Counter(item['class'] for item in frame.task(task).get('objects') or ())
         most = max(most, counts.total())
@@ -97,7 +93,7 @@ def _chart(frames: Sequence[FrameView], task: str, colours: Mapping[str, str]) -
             if counts[name]
         ]
         columns.append(Column(frame.number, f'Frame {frame.number}, {task}: {text}', parts))
-    every = len(groups(frames)[0])
+    every = len(grouped[0])
     caption = 'Objects in view' if every == 1 else f'Objects in view, every {every}th frame'
     chart = column_chart(columns, Axis(float(most)), label=f'Objects of {task}', height=90.0)
     return element('figure', element('figcaption', caption), chart)

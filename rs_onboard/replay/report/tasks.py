@@ -8,7 +8,14 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from rs_onboard.replay.report.chart import Axis, Column, Part, column_chart, groups
-from rs_onboard.replay.report.frames import UNKNOWN_COLOUR, colours_of, percent, tasks_of
+from rs_onboard.replay.report.frames import (
+    UNKNOWN_COLOUR,
+    colours_of,
+    frame_link,
+    percent,
+    share_link,
+    tasks_of,
+)
 from rs_onboard.replay.report.markup import Html, element, join, section, swatch, table
 from rs_onboard.replay.report.objects import objects_of
 from rs_onboard.replay.summary import status_counts
@@ -92,7 +99,7 @@ def _reasons(frames: Sequence[FrameView], task: TaskName) -> Html | None:
     rows: list[list[Child]] = [
         [
             len(members),
-            [[_link(frame, str(frame.number)), ' '] for frame in members[:LISTED]],
+            [[frame_link(frame, str(frame.number)), ' '] for frame in members[:LISTED]],
             why,
         ]
         for why, members in reasons.items()
@@ -139,7 +146,7 @@ def _scenes(
                 len(members),
                 _bar(len(members) / len(seen), colours.get(name, UNKNOWN_COLOUR)),
                 percent(sum(f.findings(task)[0].share for f in members) / len(members)),
-                _frame_link(sure, sure.findings(task)[0].share),
+                share_link(sure, sure.findings(task)[0].share),
             ]
         )
     return [
@@ -167,7 +174,7 @@ def _land_cover(
                 percent(means[name]),
                 _bar(means[name], colours.get(name, UNKNOWN_COLOUR)),
                 sum(name in found for found in shares.values()),
-                _frame_link(most, shares[most.number][name]),
+                share_link(most, shares[most.number][name]),
             ]
         )
     return [
@@ -204,11 +211,3 @@ def _chart(
 
 def _bar(share: float, colour: str) -> Html:
     return element('span', class_='bar', style=f'--a:{100 * share:.1f}%;--colour:{colour}')
-
-
-def _frame_link(frame: FrameView, share: float) -> Html:
-    return join(_link(frame, f'frame {frame.number}'), f' {percent(share)}')
-
-
-def _link(frame: FrameView, text: str) -> Html:
-    return element('a', text, href=f'#frame-{frame.number}')

@@ -16,12 +16,11 @@ import numpy as np
 
 from rs_onboard.training.data.sample import (
     IGNORE,
-    IMAGE_SUFFIXES,
     DataSet,
     Sample,
+    find_image,
     overlaps,
     pixel_counts,
-    read_image,
     read_split,
 )
 from rs_onboard.training.errors import DataError
@@ -77,16 +76,12 @@ def load_index_masks(
 
 def _read_pair(folder: Path, name: str, listed: Sequence[str]) -> tuple[Image, Image] | str:
     """Read image and raw mask, or say what is wrong with them."""
-    candidates = [folder / 'images' / f'{name}{suffix}' for suffix in IMAGE_SUFFIXES]
-    source = next((path for path in candidates if path.is_file()), None)
+    image = find_image(folder / 'images', name)
+    if isinstance(image, str):
+        return image
     mask_path = folder / 'labels' / f'{name}.png'
-    if source is None:
-        return f'images/{name}: missing; expected one of {", ".join(IMAGE_SUFFIXES)}'
     if not mask_path.is_file():
         return f'labels/{name}.png: missing'
-    image = read_image(source)
-    if image is None:
-        return f'images/{source.name}: not a readable image'
     mask = cv2.imdecode(np.frombuffer(mask_path.read_bytes(), np.uint8), cv2.IMREAD_UNCHANGED)
     if mask is None or mask.ndim != 2 or mask.dtype != np.uint8:
         return f'labels/{name}.png: not a readable 8-bit mask of one channel'

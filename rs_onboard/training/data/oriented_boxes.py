@@ -17,11 +17,10 @@ import numpy as np
 from rs_onboard.perception.boxes import from_corners
 from rs_onboard.training.average_precision import Objects
 from rs_onboard.training.data.sample import (
-    IMAGE_SUFFIXES,
     DataSet,
     Sample,
+    find_image,
     overlaps,
-    read_image,
     read_split,
 )
 from rs_onboard.training.errors import DataError
@@ -88,7 +87,7 @@ def load_oriented_boxes(
     for split, ids in names.items():
         samples = []
         for name in ids:
-            image = _image(folder, name)
+            image = find_image(folder / 'images', name)
             if isinstance(image, str):
                 problems.append(image)
                 continue
@@ -168,15 +167,6 @@ def objects_of(lines: Sequence[LabelLine], classes: Sequence[str]) -> Objects:
         np.array([classes.index(line.label) for line in lines], np.int64),
         np.array([line.difficult for line in lines], np.bool_),
     )
-
-
-def _image(folder: Path, name: str) -> Image | str:
-    candidates = [folder / 'images' / f'{name}{suffix}' for suffix in IMAGE_SUFFIXES]
-    source = next((path for path in candidates if path.is_file()), None)
-    if source is None:
-        return f'images/{name}: missing; expected one of {", ".join(IMAGE_SUFFIXES)}'
-    image = read_image(source)
-    return f'images/{source.name}: not a readable image' if image is None else image
 
 
 def _problems(

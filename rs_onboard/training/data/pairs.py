@@ -15,12 +15,11 @@ import cv2
 import numpy as np
 
 from rs_onboard.training.data.sample import (
-    IMAGE_SUFFIXES,
     DataSet,
     Sample,
+    find_image,
     overlaps,
     pixel_counts,
-    read_image,
     read_split,
 )
 from rs_onboard.training.errors import DataError
@@ -90,14 +89,9 @@ def _read(folder: Path, name: str) -> Sample | list[str]:
     problems: list[str] = []
     dates: list[Image] = []
     for date in DATES:
-        candidates = [place / date / f'{stem}{suffix}' for suffix in IMAGE_SUFFIXES]
-        path = next((p for p in candidates if p.is_file()), None)
-        if path is None:
-            problems.append(
-                f'{place.name}/{date}/{stem}: missing; expected one of {", ".join(IMAGE_SUFFIXES)}'
-            )
-        elif (image := read_image(path)) is None:
-            problems.append(f'{place.name}/{date}/{path.name}: not a readable image')
+        image = find_image(place / date, stem)
+        if isinstance(image, str):
+            problems.append(f'{place.name}/{image}')
         else:
             dates.append(image)
     mask = _read_mask(place / 'label' / f'{stem}.png')

@@ -71,6 +71,16 @@ def read_image(path: Path) -> Image | None:
     return None if image is None else np.ascontiguousarray(image[:, :, ::-1], dtype=np.uint8)
 
 
+def find_image(folder: Path, name: str) -> Image | str:
+    """Read the image of an id, whatever its suffix, or say what is wrong with it."""
+    candidates = [folder / f'{name}{suffix}' for suffix in IMAGE_SUFFIXES]
+    source = next((path for path in candidates if path.is_file()), None)
+    if source is None:
+        return f'{folder.name}/{name}: missing; expected one of {", ".join(IMAGE_SUFFIXES)}'
+    image = read_image(source)
+    return f'{folder.name}/{source.name}: not a readable image' if image is None else image
+
+
 def read_split(folder: Path, split: str) -> list[str]:
     """Read the lines of a split file.
 

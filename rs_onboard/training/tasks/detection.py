@@ -154,7 +154,10 @@ def visible_share(quad: NDArray[np.float64], size: int) -> float:
 
 
 def padded(image: Image) -> Image:
-    """Pad an image at the right and bottom to sides that the network takes, with its mean."""
+    """Pad an image at the right and bottom to sides that the network takes, with its mean.
+
+    Not mirrored as for segmentation: a mirrored object would count as a false one.
+    """
     pads = [-side % MULTIPLE for side in image.shape[:2]]
     wide = np.full(
         (image.shape[0] + pads[0], image.shape[1] + pads[1], 3), image.mean((0, 1)), np.uint8
