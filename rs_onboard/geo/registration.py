@@ -11,7 +11,7 @@ motion that no error of the pose explains, or pictures that do not agree each cl
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import cv2
@@ -83,6 +83,8 @@ class Registration:
         shift_px: Motion of the frame's centre against the prediction, x and y [px].
         turn_deg: Rotation against the prediction [deg].
         scale: Scale against the prediction.
+        source: (inliers, 2) float64, the matches that agree, x and y [px of the predicted view].
+        target: (inliers, 2) float64, where they are in the frame [px].
     """
 
     homography: NDArray[np.float64]
@@ -94,6 +96,8 @@ class Registration:
     shift_px: tuple[float, float]
     turn_deg: float
     scale: float
+    source: NDArray[np.float64]
+    target: NDArray[np.float64]
 
 
 class Registrar:
@@ -172,7 +176,10 @@ class Registrar:
         moved = project(matrix, source[inlying])
         residual = float(np.median(np.linalg.norm(moved - target[inlying], axis=1))) / scale
         agreement = gradient_agreement(ours, theirs, inner, matrix)
-        found = self._measure(homography, residual, agreement, inlying, seen)
+        found = self._measure(homography, residual, agreement, seen, inlying=inlying)
+        found = replace(
+            found, source=project(whole, source[inlying]), target=project(whole, target[inlying])
+        )
         self._check(found, target[inlying], ours.shape, gsd_m)
         return found
 
@@ -277,8 +284,9 @@ class Registrar:
         homography: NDArray[np.float64],
         residual: float,
         agreement: float,
-        inlying: NDArray[np.bool_],
         seen: NDArray[np.bool_],
+        *,
+        inlying: NDArray[np.bool_],
     ) -> Registration:
         """Describe a fit."""
         height, width = seen.shape
@@ -300,6 +308,8 @@ class Registrar:
             shift_px=(float(moved[0, 0] - centre[0, 0]), float(moved[0, 1] - centre[0, 1])),
             turn_deg=math.degrees(math.atan2(across[1] - down[0], across[0] + down[1])),
             scale=math.sqrt(area) if area > 0 else 0.0,
+            source=np.zeros((0, 2)),
+            target=np.zeros((0, 2)),
         )
 
     def _check(

@@ -69,6 +69,23 @@ class GroundGrid:
             raise PoseError(f'no ground positions: {ground.reason}')
         return cls(ground.wgs84.reshape(pixels.shape), camera.height, camera.width)
 
+    def at(self, pixels: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return longitude, latitude [deg] of pixels x, y, (N, 2) each; NaN beyond the grid."""
+        cells = pixels / STEP
+        last = np.array(self.points.shape[1::-1]) - 1
+        inside = ((cells >= 0) & (cells <= last)).all(axis=1)
+        low = np.minimum(np.floor(np.where(inside[:, None], cells, 0.0)).astype(int), last - 1)
+        low = np.maximum(low, 0)
+        x, y = (cells - low).T[:, :, np.newaxis]
+        column, row = low.T
+        next_column, next_row = np.minimum(low + 1, last).T
+        found = (1 - y) * ((1 - x) * self.points[row, column] + x * self.points[row, next_column])
+        found += y * (
+            (1 - x) * self.points[next_row, column] + x * self.points[next_row, next_column]
+        )
+        found[~inside] = np.nan
+        return np.asarray(found, np.float64)
+
 
 @dataclass(frozen=True)
 class ReferenceView:
