@@ -22,10 +22,10 @@ from sensor_msgs.msg import CompressedImage
 from rs_onboard.inference.card import load_card
 from rs_onboard.nodes.image_messages import stamp_to_ns
 from rs_onboard.nodes.locations import model_folder
+from rs_onboard.nodes.model_node import ModelNode
 from rs_onboard.nodes.playback import PlaybackNode, TapNode
 from rs_onboard.nodes.process import make_nodes
 from rs_onboard.nodes.start import bring_up, shut_down, spin, stop_on_signals
-from rs_onboard.nodes.task_node import TaskNode
 from rs_onboard.nodes.topics import all_topics
 from rs_onboard.replay.errors import RunError
 from rs_onboard.replay.player import Player, PlayOptions
@@ -133,7 +133,7 @@ class Flight:
         nodes = make_nodes(self._overrides(bag.topics_of(IMAGE_TYPES)))
         playback = PlaybackNode()
         sim_time = [Parameter('use_sim_time', value=True)]
-        tasks = tuple(node.task_name for node in nodes if isinstance(node, TaskNode))
+        tasks = tuple(node.task_name for node in nodes if isinstance(node, ModelNode))
         recorded = [topic for topic in all_topics(tasks) if topic.result]
         tap = TapNode(recorded, self._record, parameter_overrides=sim_time)
         everyone: list[Node] = [*nodes, playback, tap]
@@ -145,7 +145,7 @@ class Flight:
                 cards = {
                     node.task_name: load_card(model_folder(node.settings.model))
                     for node in nodes
-                    if isinstance(node, TaskNode)
+                    if isinstance(node, ModelNode)
                 }
                 nodes[0].exchange.connect(nodes[0].resolve_topic_name('results'), self._on_results)
                 player = threading.Thread(

@@ -19,19 +19,10 @@ if TYPE_CHECKING:
     from rs_onboard.inference.model import Model
     from rs_onboard.inference.runtime_settings import ProviderPolicy
     from rs_onboard.inference.signature import TrustedKeys
-    from rs_onboard.nodes.settings import (
-        DetectionSettings,
-        RuntimeFields,
-        SceneSettings,
-        SegmentationSettings,
-    )
+    from rs_onboard.nodes.settings import ModelSettings, RuntimeFields
 
 
-def load_task_model(
-    settings: SceneSettings | DetectionSettings | SegmentationSettings,
-    task: TaskName,
-    progress: Progress,
-) -> Model:
+def load_task_model(settings: ModelSettings, task: TaskName, progress: Progress) -> Model:
     """Load and verify the model of a task.
 
     Args:

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from rs_onboard.inference.card import VARIANTS
 from rs_onboard.inference.runtime_settings import POLICIES, PROVIDERS
@@ -245,6 +245,9 @@ class SegmentationSettings(RuntimeFields):
     model: str = _model('segmentation')
     variant: str = _variant('segmentation')
     batch: int = _batch('segmentation', 1)
+
+
+ModelSettings: TypeAlias = 'SceneSettings | DetectionSettings | SegmentationSettings'
 
 
 @dataclass(frozen=True)
