@@ -18,7 +18,8 @@ import cv2
 import numpy as np
 
 from rs_onboard.geo.errors import CameraError, RegistrationError
-from rs_onboard.geo.footprint import bearing, offset_to_wgs84, rotation_matrix, wgs84_to_offset
+from rs_onboard.geo.footprint import bearing, rotation_matrix
+from rs_onboard.geo.wgs84 import offset_to_wgs84, wgs84_to_offset
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rs_onboard.geo.footprint import locate, wgs84_to_offset
+from rs_onboard.geo.footprint import locate
+from rs_onboard.geo.wgs84 import wgs84_to_offset
 from rs_onboard.perception.overlap import iou_matrix
 
 if TYPE_CHECKING:

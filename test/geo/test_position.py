@@ -15,11 +15,12 @@ from hypothesis import strategies as st
 
 from rs_onboard.geo.camera import CameraModel
 from rs_onboard.geo.errors import RegistrationError
-from rs_onboard.geo.footprint import offset_to_wgs84, rotation_matrix, wgs84_to_offset
+from rs_onboard.geo.footprint import rotation_matrix
 from rs_onboard.geo.pose import NADIR_MOUNT, Pose, multiply
 from rs_onboard.geo.position import Uncertainty, position_from
 from rs_onboard.geo.reference.view import GroundGrid
 from rs_onboard.geo.registration import Registration
+from rs_onboard.geo.wgs84 import offset_to_wgs84, wgs84_to_offset
 
 LATITUDE, LONGITUDE, HEIGHT = 47.3, 8.5, 120.0
 CAMERA = CameraModel(1280, 720, 900.0, 900.0, 639.5, 359.5)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from rs_onboard.geo.footprint import wgs84_to_offset
+from rs_onboard.geo.wgs84 import wgs84_to_offset
 from rs_onboard.replay.report.frames import (
     UNKNOWN,
     UNKNOWN_COLOUR,
