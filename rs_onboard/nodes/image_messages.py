@@ -51,7 +51,8 @@ def image_from_message(message: Image | CompressedImage) -> NDArray[np.uint8]:
     Raises:
         EncodingError: The message is not what its fields say.
     """
-    if isinstance(message, CompressedImage):
+    # Told apart by their fields: a bag read without ROS has classes of its own.
+    if not hasattr(message, 'encoding'):
         return decode_compressed(format=message.format, data=message.data)
     return decode_image(
         encoding=message.encoding,

@@ -6,19 +6,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vision_msgs.msg import Classification, Detection2DArray
-
-from rs_onboard.nodes import names
 from rs_onboard.nodes.exchange import Writer
-from rs_onboard.nodes.result_messages import classification_message, scene_tiles_message
+from rs_onboard.nodes.result_topics import RESULT_TOPICS
 from rs_onboard.nodes.settings import SceneSettings
 from rs_onboard.nodes.start import run_node
+from rs_onboard.nodes.task_making import make_scene
 from rs_onboard.nodes.task_node import TaskNode
 from rs_onboard.perception.results import SceneResult
-from rs_onboard.perception.scene import SceneTask
 
 if TYPE_CHECKING:
     from rs_onboard.inference.model import Model
+    from rs_onboard.perception.scene import SceneTask
 
 
 class SceneNode(TaskNode[SceneResult]):
@@ -29,15 +27,12 @@ class SceneNode(TaskNode[SceneResult]):
     settings: SceneSettings
 
     def make_task(self, model: Model) -> SceneTask:
-        """See `TaskNode.make_task`."""
-        return SceneTask(model, batch=self.settings.batch)
+        """See `ModelNode.make_task`."""
+        return make_scene(self.settings, model)
 
-    def result_writers(self) -> tuple[Writer[SceneResult], ...]:
-        """See `TaskNode.result_writers`."""
-        return (
-            Writer(names.SCENE, Classification, classification_message),
-            Writer(names.SCENE_TILES, Detection2DArray, scene_tiles_message),
-        )
+    def result_writers(self) -> list[Writer[SceneResult]]:
+        """See `ModelNode.result_writers`."""
+        return [Writer(*topic) for topic in RESULT_TOPICS['scene']]
 
 
 def main() -> None:

@@ -6,19 +6,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sensor_msgs.msg import Image
-
-from rs_onboard.nodes import names
 from rs_onboard.nodes.exchange import Writer
-from rs_onboard.nodes.image_messages import mono8_message
+from rs_onboard.nodes.result_topics import RESULT_TOPICS
 from rs_onboard.nodes.settings import SegmentationSettings
 from rs_onboard.nodes.start import run_node
+from rs_onboard.nodes.task_making import make_segmentation
 from rs_onboard.nodes.task_node import TaskNode
 from rs_onboard.perception.results import SegmentationResult
-from rs_onboard.perception.segmentation import SegmentationTask
 
 if TYPE_CHECKING:
     from rs_onboard.inference.model import Model
+    from rs_onboard.perception.segmentation import SegmentationTask
 
 
 class SegmentationNode(TaskNode[SegmentationResult]):
@@ -29,15 +27,12 @@ class SegmentationNode(TaskNode[SegmentationResult]):
     settings: SegmentationSettings
 
     def make_task(self, model: Model) -> SegmentationTask:
-        """See `TaskNode.make_task`."""
-        return SegmentationTask(model, batch=self.settings.batch)
+        """See `ModelNode.make_task`."""
+        return make_segmentation(self.settings, model)
 
-    def result_writers(self) -> tuple[Writer[SegmentationResult], ...]:
-        """See `TaskNode.result_writers`."""
-        return (
-            Writer(names.SEGMENTATION, Image, lambda r: mono8_message(r.header, r.labels)),
-            Writer(names.CONFIDENCE, Image, lambda r: mono8_message(r.header, r.confidence)),
-        )
+    def result_writers(self) -> list[Writer[SegmentationResult]]:
+        """See `ModelNode.result_writers`."""
+        return [Writer(*topic) for topic in RESULT_TOPICS['segmentation']]
 
 
 def main() -> None:

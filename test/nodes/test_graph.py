@@ -87,8 +87,8 @@ def fly(graph, stamps, **size):
 def posed(graph, stamp_ns):
     """Return whether camera and pose have reached every node that puts frames together."""
     sources = [graph[name]._source for name in ('tiler', 'publisher')]
-    poses = [source._poses.at(stamp_ns) for source in sources if source is not None]
-    cameras = [source._camera for source in sources if source is not None]
+    poses = [source.maker.poses.at(stamp_ns) for source in sources if source is not None]
+    cameras = [source.maker.camera for source in sources if source is not None]
     return all(getattr(p, 'height_m', None) and p.orientation for p in poses) and all(cameras)
 
 
@@ -273,7 +273,7 @@ def test_a_receiver_without_a_fix_gives_no_position_and_says_so(graph, colours):
     now = flown.peer.get_clock().now().nanoseconds
     send_pose(flown, now, status=-1)
     source = flown['tiler']._source
-    flown.wait(lambda: source.events['pose.no_fix'], 'the fix message')
+    flown.wait(lambda: source.maker.events['pose.no_fix'], 'the fix message')
     flown.publish('image_raw', image_message(0, now))
     flown.wait(lambda: results, 'the result')
     assert results[0].frame.pose is None

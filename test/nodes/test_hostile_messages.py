@@ -8,6 +8,7 @@ import array
 import json
 import math
 import time
+from operator import attrgetter
 
 import numpy as np
 import pytest
@@ -169,10 +170,10 @@ heights = st.builds(lambda value: fill(Float64, data=value), NUMBERS)
 CALLBACKS = {
     Image: '_on_image',
     CompressedImage: '_on_image',
-    CameraInfo: '_on_camera_info',
-    NavSatFix: '_on_fix',
-    Imu: '_on_imu',
-    QuaternionStamped: '_on_gimbal',
+    CameraInfo: 'maker.add_camera_info',
+    NavSatFix: 'maker.add_fix',
+    Imu: 'maker.add_imu',
+    QuaternionStamped: 'maker.add_gimbal',
     Float64: '_on_height',
 }
 
@@ -230,7 +231,7 @@ def test_no_message_raises_and_every_image_is_a_result_or_a_named_drop(nodes, me
     exchange.connect(channel, take)
     before = nodes['tiler'].counts()
     for message in messages:
-        getattr(source, CALLBACKS[type(message)])(message)
+        attrgetter(CALLBACKS[type(message)])(source)(message)
         settle(nodes)
     exchange.disconnect(channel, take)
     counts = nodes['tiler'].counts()
