@@ -25,6 +25,7 @@ from vision_msgs.msg import (
 )
 
 from rs_onboard.nodes.image_messages import header_message
+from rs_onboard.nodes.selection_values import SelectedTiles, selection_from_values
 from rs_onboard.nodes.tile_messages import box_message, pixel_box
 from rs_onboard.nodes.view_values import view_from_values, view_values
 from rs_onboard.perception.errors import TaskError
@@ -33,11 +34,17 @@ from rs_onboard.perception.tiler import TileScale
 from rs_onboard.perception.tiles import PixelBox
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from rs_onboard.geo.camera import CameraModel
     from rs_onboard.geo.pose import Pose
     from rs_onboard.inference.card import ModelCard, TaskName
     from rs_onboard.perception.frame import FrameHeader
     from rs_onboard.perception.results import Status
+
+# Before the reasons under which something is counted.
+LEFT_OUT = 'left_out.'
+TILES_LEFT_OUT = 'tiles_left_out.'
 
 LEVELS = {
     'ok': DiagnosticStatus.OK,
@@ -67,11 +74,11 @@ def report_message(header: FrameHeader, report: TaskReport) -> DiagnosticArray:
             'tile_width': str(tiles.width),
             'scale': repr(tiles.scale),
             'gsd_m': '' if tiles.gsd_m is None else repr(tiles.gsd_m),
+            **_counted(TILES_LEFT_OUT, tiles.left_out),
         }
     for stage, spent in (report.latency_ms or {}).items():
         values[f'latency_ms.{stage}'] = repr(spent)
-    for name, count in (report.left_out or {}).items():
-        values[f'left_out.{name}'] = str(count)
+    values |= _counted(LEFT_OUT, report.left_out)
     return _array(header, report.task, report.status, report.reason, values)
 
 
@@ -91,6 +98,7 @@ def report_from_message(message: DiagnosticArray) -> TaskReport:
                 width=int(values['tile_width']),
                 scale=_number(values['scale']),
                 gsd_m=_number(values['gsd_m']) if values['gsd_m'] else None,
+                left_out=_counts(TILES_LEFT_OUT, values) or None,
             )
         model = None
         if 'model' in values:
@@ -106,11 +114,6 @@ def report_from_message(message: DiagnosticArray) -> TaskReport:
             for key, value in values.items()
             if key.startswith('latency_ms.')
         }
-        left_out = {
-            key.removeprefix('left_out.'): int(value)
-            for key, value in values.items()
-            if key.startswith('left_out.')
-        }
         return TaskReport(
             task=cast('TaskName', status.name),
             status=cast('Status', values['status']),
@@ -118,7 +121,7 @@ def report_from_message(message: DiagnosticArray) -> TaskReport:
             model=model,
             tiles=tiles,
             latency_ms=latency or None,
-            left_out=left_out or None,
+            left_out=_counts(LEFT_OUT, values) or None,
         )
     except (KeyError, ValueError) as exc:
         raise TaskError(
@@ -133,12 +136,23 @@ def scale_message(
     scale: TileScale,
     camera: CameraModel | None = None,
     pose: Pose | None = None,
+    selected: Mapping[str, str] | None = None,
 ) -> DiagnosticArray:
-    """Write how the scale of a tile set was chosen, and camera and pose of its frame."""
+    """Write how the scale of a tile set was chosen, and camera and pose of its frame.
+
+    Args:
+        header: Header of the frame.
+        task: Task the tiles are for.
+        scale: The scale.
+        camera: Intrinsics of the frame.
+        pose: Pose of the camera.
+        selected: Which of the tiles are to be inferred, as `selection_values` writes it.
+    """
     values = {
         'scale': repr(scale.scale),
         'gsd_m': '' if scale.gsd_m is None else repr(scale.gsd_m),
         **view_values(camera, pose),
+        **(selected or {}),
     }
     status: Status = 'degraded' if scale.reason else 'ok'
     return _array(header, task, status, scale.reason, values)
@@ -159,6 +173,15 @@ def scale_from_message(message: DiagnosticArray) -> TileScale:
             f'tile scale of {status.name!r}: {exc!r}; expected that of an rs_onboard tiler. '
             'Run nodes of one release together.'
         ) from None
+
+
+def selection_from_message(message: DiagnosticArray) -> SelectedTiles | None:
+    """Read which tiles are in a stack, None where all are.
+
+    Raises:
+        TaskError: It is not what an rs_onboard tiler writes.
+    """
+    return selection_from_values(_values(message)[1])
 
 
 def view_from_message(message: DiagnosticArray) -> tuple[CameraModel | None, Pose | None]:
@@ -266,6 +289,20 @@ def _array(
         values=[KeyValue(key=key, value=value) for key, value in values.items()],
     )
     return DiagnosticArray(header=header_message(header), status=[entry])
+
+
+def _counted(prefix: str, counts: Mapping[str, int] | None) -> dict[str, str]:
+    """Write counts by reason."""
+    return {f'{prefix}{reason}': str(count) for reason, count in (counts or {}).items()}
+
+
+def _counts(prefix: str, values: Mapping[str, str]) -> dict[str, int]:
+    """Read counts by reason."""
+    return {
+        key.removeprefix(prefix): int(value)
+        for key, value in values.items()
+        if key.startswith(prefix)
+    }
 
 
 def _number(text: str) -> float:

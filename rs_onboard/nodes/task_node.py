@@ -16,7 +16,11 @@ from rs_onboard.nodes import names
 from rs_onboard.nodes.exchange import RESULT_QOS
 from rs_onboard.nodes.image_messages import stamp_to_ns
 from rs_onboard.nodes.model_node import ModelNode
-from rs_onboard.nodes.result_messages import scale_from_message, view_from_message
+from rs_onboard.nodes.result_messages import (
+    scale_from_message,
+    selection_from_message,
+    view_from_message,
+)
 from rs_onboard.nodes.tile_messages import tiles_from_messages
 from rs_onboard.perception.errors import EncodingError, TaskError, TileError
 from rs_onboard.perception.frame import FrameHeader
@@ -113,6 +117,7 @@ class TaskNode(ModelNode[TileArrival, R], Generic[R]):
             parts['layout'],
             scale=scale_from_message(parts['report']),
             view=view_from_message(parts['report']),
+            selected=selection_from_message(parts['report']),
             header=FrameHeader(
                 stamp_to_ns(header.stamp), header.frame_id, 0, 0, 0, arrival.received_ns
             ),

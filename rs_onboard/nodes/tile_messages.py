@@ -13,6 +13,7 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
 from vision_msgs.msg import BoundingBox2D, BoundingBox2DArray
 
 from rs_onboard.nodes.image_messages import header_message, image_from_message, rgb8_message
@@ -25,14 +26,16 @@ if TYPE_CHECKING:
 
     from rs_onboard.geo.camera import CameraModel
     from rs_onboard.geo.pose import Pose
+    from rs_onboard.nodes.selection_values import SelectedTiles
     from rs_onboard.perception.frame import FrameHeader
     from rs_onboard.perception.tiler import CutTiles
 
 
 def tiles_message(tiles: CutTiles) -> Image:
-    """Stack all tiles of a frame under one another."""
+    """Stack the selected tiles of a frame under one another; empty where none are."""
     stack = tiles.stack()
-    return rgb8_message(tiles.header, stack.reshape(-1, stack.shape[2], 3))
+    count, height, width, bands = stack.shape
+    return rgb8_message(tiles.header, stack.reshape(count * height, width, bands))
 
 
 def layout_message(tiles: CutTiles) -> BoundingBox2DArray:
@@ -50,6 +53,7 @@ def tiles_from_messages(
     scale: TileScale,
     header: FrameHeader,
     view: tuple[CameraModel | None, Pose | None] = (None, None),
+    selected: SelectedTiles | None = None,
 ) -> StackedTiles:
     """Rebuild the tiles of a frame.
 
@@ -59,25 +63,40 @@ def tiles_from_messages(
         scale: What the tiler said about the scale.
         header: Header of the frame; its size is taken from the layout.
         view: Camera and pose of the frame, where the tiler had them.
+        selected: What the stack holds, None where it holds all tiles.
 
     Raises:
         EncodingError: The stack is not what its fields say.
         TileError: The layout is not a grid, or does not fit the stack.
     """
-    image = image_from_message(stack)
     boxes = [pixel_box(box) for box in layout.boxes]
-    count = len(boxes) - 1
-    if not 1 <= count <= MAX_TILES or image.shape[0] % count:
+    whole = len(boxes) - 1
+    numbers = range(whole) if selected is None else selected.selection.tiles
+    if not 1 <= whole <= MAX_TILES or (numbers and numbers[-1] >= whole):
         raise TileError(
-            f'tiles: found a stack {image.shape[0]} px high and a layout of {len(boxes)} boxes; '
-            f'expected the frame and 1 to {MAX_TILES} tiles of equal height. '
-            'Use the tiler of the same release.'
+            f'tiles: found a layout of {len(boxes)} boxes; expected the frame and 1 to '
+            f'{MAX_TILES} tiles, the selected ones among them. Use the tiler of the same release.'
         )
-    grid = _grid(boxes[0], boxes[1:], image.shape[0] // count, image.shape[1])
+    image = image_from_message(stack) if numbers else np.empty((0, 0, 3), np.uint8)
+    height, width = image.shape[0] // max(1, len(numbers)), image.shape[1]
+    if selected is not None and not numbers:
+        height, width = selected.height, selected.width
+    if height * len(numbers) != image.shape[0]:
+        raise TileError(
+            f'tiles: found a stack {image.shape[0]} px high for {len(numbers)} tiles; expected '
+            'tiles of equal height. Use the tiler of the same release.'
+        )
+    grid = _grid(boxes[0], boxes[1:], height, width)
     header = replace(header, height=grid.frame_height, width=grid.frame_width)
-    stacked = image.reshape(count, grid.tile_height, grid.tile_width, 3)
-    camera, pose = view
-    return StackedTiles(header, grid, scale, stacked, camera=camera, pose=pose)
+    return StackedTiles(
+        header,
+        grid,
+        scale,
+        image.reshape(len(numbers), grid.tile_height, grid.tile_width, 3),
+        camera=view[0],
+        pose=view[1],
+        selection=None if selected is None else selected.selection,
+    )
 
 
 def _grid(frame: PixelBox, tiles: list[PixelBox], height: int, width: int) -> TileGrid:

@@ -18,6 +18,7 @@ from rs_onboard.nodes.frame_source import Arrival, FrameSource
 from rs_onboard.nodes.lifecycle import PerceptionNode
 from rs_onboard.nodes.locations import model_folder
 from rs_onboard.nodes.result_messages import scale_message
+from rs_onboard.nodes.selection_values import selection_values
 from rs_onboard.nodes.settings import TASKS, TilerSettings
 from rs_onboard.nodes.start import run_node
 from rs_onboard.nodes.tile_messages import layout_message, tiles_message
@@ -106,7 +107,12 @@ class TilerNode(PerceptionNode):
                     names.report(names.tiles(task)),
                     DiagnosticArray,
                     lambda tiles: scale_message(
-                        tiles.header, task, tiles.scale, tiles.camera, tiles.pose
+                        tiles.header,
+                        task,
+                        tiles.scale,
+                        tiles.camera,
+                        tiles.pose,
+                        selection_values(tiles.selection, tiles.grid),
                     ),
                 ),
             ),

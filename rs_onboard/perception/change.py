@@ -154,7 +154,7 @@ class ChangeTask(ModelTask[ChangeResult]):
             found = self._checked(outputs, 'probability', (len(batch), *shape[2:4]))
             masks = found.astype(np.uint8, copy=False)
             for slot, index in enumerate(batch):
-                stitcher.paste(index, masks[slot : slot + 1])
+                stitcher.paste((index,), masks[slot : slot + 1])
             clock.lap('stitch')
         return stitcher.mask(), len(wanted)
 

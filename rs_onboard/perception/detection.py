@@ -17,7 +17,7 @@ from rs_onboard.perception.task import StageClock, Task
 from rs_onboard.perception.tracking import UNTRACKED
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -126,9 +126,8 @@ class DetectionTask(Task[DetectionResult]):
 
     def _infer(self, tiles: TileSet, clock: StageClock) -> DetectionResult:
         parts = []
-        for first, outputs in self._outputs(tiles, clock):
-            count = min(self._batch, len(tiles.grid) - first)
-            parts.append(self._candidates(outputs, first, count))
+        for numbers, outputs in self._outputs(tiles, clock):
+            parts.append(self._candidates(outputs, numbers))
         found = Candidates(
             np.concatenate([part.boxes for part in parts]),
             np.concatenate([part.scores for part in parts]),
@@ -170,9 +169,9 @@ class DetectionTask(Task[DetectionResult]):
         return DetectionResult.empty(header, report, self.model.card)
 
     def _candidates(
-        self, outputs: Mapping[str, NDArray[np.generic]], first: int, count: int
+        self, outputs: Mapping[str, NDArray[np.generic]], numbers: Sequence[int]
     ) -> Candidates:
-        """Read the outputs for tiles `first` to `first + count - 1`.
+        """Read the outputs for tiles of a frame.
 
         Raises:
             TaskError: Lengths differ, or a class or tile is none that there is.
@@ -190,7 +189,7 @@ class DetectionTask(Task[DetectionResult]):
             )
         for name, values, end in (
             ('class', classes, len(self.palette)),
-            ('tile', tile, count),
+            ('tile', tile, len(numbers)),
         ):
             if number and not 0 <= int(values.min()) <= int(values.max()) < end:
                 raise TaskError(
@@ -201,7 +200,7 @@ class DetectionTask(Task[DetectionResult]):
             boxes.astype(np.float32, copy=False),
             scores.astype(np.float32, copy=False),
             classes.astype(np.int64, copy=False),
-            tile.astype(np.int64, copy=False) + first,
+            np.asarray(numbers, np.int64)[tile.astype(np.int64, copy=False)],
         )
 
     def _worth_joining(self, found: Candidates, left_out: dict[str, int]) -> Candidates:

@@ -324,5 +324,7 @@ def _pack(image: Image, channels: tuple[int, ...]) -> array.array[int]:
         msg = f'image to encode: {image.dtype} {image.shape}, must be uint8 {allowed}'
         raise EncodingError(msg)
     packed = array.array('B')
-    packed.frombytes(np.ascontiguousarray(image).data.cast('B'))
+    # A view of nothing cannot be cast.
+    if image.size:
+        packed.frombytes(np.ascontiguousarray(image).data.cast('B'))
     return packed

@@ -155,6 +155,8 @@ def _report(report: TaskReport, *, timing: bool) -> dict[str, Any]:
             'scale': round(tiles.scale, 6),
             'gsd_m': tiles.gsd_m,
         }
+        if tiles.left_out:
+            record['tiles']['left_out'] = dict(tiles.left_out)
     if report.left_out:
         record['left_out'] = dict(report.left_out)
     if timing and report.latency_ms:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from rs_onboard.inference.card import ModelCard, TaskName
     from rs_onboard.perception.frame import Frame, FrameHeader
+    from rs_onboard.perception.map_match import MapMatch
     from rs_onboard.perception.regions import ChangeRegion
 
 Status = Literal['ok', 'degraded', 'skipped', 'failed']
@@ -51,6 +52,7 @@ class TileUse:
         width: Tile width [px].
         scale: Tile pixels per frame pixel.
         gsd_m: Ground sample distance of the tiles [m/px], None where unknown.
+        left_out: Tiles of the frame that were not inferred, counted by reason.
     """
 
     count: int
@@ -58,6 +60,7 @@ class TileUse:
     width: int
     scale: float
     gsd_m: float | None
+    left_out: Mapping[str, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -209,6 +212,7 @@ class ChangeResult:
         seen: (H, W) bool, where both are seen; None where they are everywhere, and without a
             result.
         regions: Connected changes, larger ones first.
+        match: How the frame lies on the reference map; None where both images were given.
     """
 
     header: FrameHeader
@@ -216,6 +220,7 @@ class ChangeResult:
     probability: NDArray[np.uint8]
     seen: NDArray[np.bool_] | None
     regions: tuple[ChangeRegion, ...]
+    match: MapMatch | None = None
 
     @classmethod
     def empty(cls, header: FrameHeader, report: TaskReport) -> ChangeResult:
@@ -223,9 +228,11 @@ class ChangeResult:
         return cls(header, report, np.empty((0, 0), np.uint8), None, ())
 
 
-TaskResult = SceneResult | DetectionResult | SegmentationResult
+TaskResult = SceneResult | DetectionResult | SegmentationResult | ChangeResult
+TileResult = SceneResult | DetectionResult | SegmentationResult
 
-RESULT_TYPES: Mapping[TaskName, type[TaskResult]] = {
+# The results of tasks on tiles.
+RESULT_TYPES: Mapping[TaskName, type[TileResult]] = {
     'scene': SceneResult,
     'detection': DetectionResult,
     'segmentation': SegmentationResult,

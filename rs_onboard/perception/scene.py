@@ -34,20 +34,19 @@ class SceneTask(Task[SceneResult]):
         super().__init__(model, batch=batch, overlap=overlap)
 
     def _infer(self, tiles: TileSet, clock: StageClock) -> SceneResult:
-        count, classes = len(tiles.grid), len(self.model.card.classes)
-        probabilities = np.empty((count, classes), np.float32)
-        for first, outputs in self._outputs(tiles, clock):
-            size = min(self._batch, count - first)
-            probabilities[first : first + size] = self._checked(
-                outputs, 'probabilities', (size, classes)
-            )
+        chosen, classes = list(tiles.selection.tiles), len(self.model.card.classes)
+        parts = []
+        for numbers, outputs in self._outputs(tiles, clock):
+            found = self._checked(outputs, 'probabilities', (len(numbers), classes))
+            parts.append(found.astype(np.float32, copy=False))
+        probabilities = np.concatenate(parts)
         if not ((probabilities > -ROUNDING) & (probabilities < 1.0 + ROUNDING)).all():
             raise TaskError(
                 f'{self.identity.name}: found probabilities from {probabilities.min():g} to '
                 f'{probabilities.max():g}; expected finite numbers from 0 to 1. '
                 'Verify the model on its own test images.'
             )
-        weights = visible_areas(tiles.grid)
+        weights = visible_areas(tiles.grid)[chosen]
         mean = weights @ probabilities / weights.sum()
         clock.lap('combine')
         return SceneResult(
@@ -57,7 +56,7 @@ class SceneTask(Task[SceneResult]):
             probabilities=mean.astype(np.float32),
             tile_classes=probabilities.argmax(axis=1).astype(np.uint8),
             tile_scores=probabilities.max(axis=1),
-            boxes=np.array([tiles.grid.box(i) for i in range(count)], np.float32),
+            boxes=np.array([tiles.grid.box(i) for i in chosen], np.float32),
         )
 
     def _empty(self, header: FrameHeader, report: TaskReport) -> SceneResult:

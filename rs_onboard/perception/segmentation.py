@@ -35,9 +35,8 @@ class SegmentationTask(Task[SegmentationResult]):
         grid = tiles.grid
         labels = MaskStitcher(grid, fill=UNKNOWN_LABEL, pool=self._pool)
         confidence = MaskStitcher(grid, fill=0, pool=self._pool)
-        for first, outputs in self._outputs(tiles, clock):
-            size = min(self._batch, len(grid) - first)
-            shape = (size, grid.tile_height, grid.tile_width)
+        for numbers, outputs in self._outputs(tiles, clock):
+            shape = (len(numbers), grid.tile_height, grid.tile_width)
             tile_labels = self._checked(outputs, 'labels', shape)
             tile_confidence = self._checked(outputs, 'confidence', shape)
             highest = _highest_id(tile_labels)
@@ -46,8 +45,8 @@ class SegmentationTask(Task[SegmentationResult]):
                     f'{self.identity.name}: found class id {highest}; the card names '
                     f'{len(self.palette)} classes. The card is not of this model.'
                 )
-            labels.paste(first, tile_labels.astype(np.uint8, copy=False))
-            confidence.paste(first, tile_confidence.astype(np.uint8, copy=False))
+            labels.paste(numbers, tile_labels.astype(np.uint8, copy=False))
+            confidence.paste(numbers, tile_confidence.astype(np.uint8, copy=False))
             clock.lap('stitch')
         mask, certainty = labels.mask(), confidence.mask()
         clock.lap('stitch')

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from rs_onboard.perception.mask_pool import MaskPool
@@ -38,9 +40,9 @@ class MaskStitcher:
         # Not filled beforehand: with all tiles there, that would write every pixel twice.
         self._mask = pool.take(grid.height, grid.width)
 
-    def paste(self, first: int, masks: NDArray[np.uint8]) -> None:
-        """Take the masks (n, h, w) uint8 of the tiles `first`, `first + 1`, ..."""
-        for index, mask in enumerate(masks, first):
+    def paste(self, numbers: Sequence[int], masks: NDArray[np.uint8]) -> None:
+        """Take the masks (n, h, w) uint8 of as many tiles."""
+        for index, mask in zip(numbers, masks, strict=True):
             core = self._grid.core(index)
             self._mask[core.frame] = mask[core.tile]
             self._missing.discard(index)

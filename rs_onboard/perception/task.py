@@ -61,6 +61,17 @@ class StageClock:
         self._last = now
 
 
+def identity_of(model: Model) -> ModelIdentity:
+    """Return what a result says of the model behind it."""
+    return ModelIdentity(
+        name=model.card.name,
+        sha256=model.variant.sha256,
+        variant=model.variant.name,
+        provider=model.runtime.provider,
+        trained=model.card.trained,
+    )
+
+
 class ModelTask(ABC, Generic[R_co]):
     """One perception task on one model, whatever it takes.
 
@@ -79,23 +90,58 @@ class ModelTask(ABC, Generic[R_co]):
         self.model = model
         self.name = model.card.task
         self.plan = plan_for(model.card, overlap=overlap)
-        self.identity = ModelIdentity(
-            name=model.card.name,
-            sha256=model.variant.sha256,
-            variant=model.variant.name,
-            provider=model.runtime.provider,
-            trained=model.card.trained,
-        )
+        self.identity = identity_of(model)
+        self._models = {model.variant.name: model}
+        self._own = model.variant.name
         self._batch = batch
 
     def warm_up(self) -> None:
-        """Run the model once on empty tiles: allocations and kernel choices are then made.
+        """Run every variant once on empty tiles: allocations and kernel choices are then made.
 
         Raises:
             ModelError: The model does not run.
         """
         tiles = np.zeros((self._batch, self.plan.height, self.plan.width, 3), np.uint8)
-        self.model.runtime.run(dict.fromkeys(self.inputs, tiles))
+        for model in self._models.values():
+            model.runtime.run(dict.fromkeys(self.inputs, tiles))
+
+    def offer(self, model: Model) -> None:
+        """Keep another variant of the model ready; `select` switches to it.
+
+        Args:
+            model: Another variant of the same card, verified.
+
+        Raises:
+            TaskError: It is of another card.
+        """
+        if model.card != self.model.card:
+            raise TaskError(
+                f'{self.name}: found variant {model.variant.name} of {model.card.name}; expected '
+                f'one of {self.model.card.name}. Load both from one model folder.'
+            )
+        self._models[model.variant.name] = model
+
+    @property
+    def offered(self) -> tuple[str, ...]:
+        """The variants at hand, the one the task was made with first."""
+        return tuple(self._models)
+
+    def select(self, variant: str) -> None:
+        """Infer with a variant from now on; empty for the one the task was made with.
+
+        Raises:
+            TaskError: It is not at hand.
+        """
+        wanted = variant or self._own
+        if wanted == self.identity.variant:
+            return
+        model = self._models.get(wanted)
+        if model is None:
+            raise TaskError(
+                f'{self.identity.name}: found no variant {wanted!r} loaded; expected one of '
+                f'{", ".join(self._models)}. Configure the node anew.'
+            )
+        self.model, self.identity = model, identity_of(model)
 
     @abstractmethod
     def _empty(self, header: FrameHeader, report: TaskReport) -> R_co:
@@ -113,18 +159,25 @@ class ModelTask(ABC, Generic[R_co]):
         Args:
             tiles: Its tiles.
             clock: What was spent on it.
-            count: Tiles inferred; None for all.
-            reason: Why to doubt the result, besides its scale.
+            count: Tiles inferred; None for those selected.
+            reason: Why to doubt the result, besides its scale and the selection of its tiles.
         """
-        grid, scale = tiles.grid, tiles.scale
-        inferred = len(grid) if count is None else count
-        doubts = '; '.join(filter(None, (scale.reason, reason)))
+        grid, scale, selection = tiles.grid, tiles.scale, tiles.selection
+        inferred = len(selection.tiles) if count is None else count
+        doubts = '; '.join(filter(None, (scale.reason, selection.doubt, reason)))
         return TaskReport(
             task=self.name,
             status='degraded' if doubts else 'ok',
             reason=doubts,
             model=self.identity,
-            tiles=TileUse(inferred, grid.tile_height, grid.tile_width, scale.scale, scale.gsd_m),
+            tiles=TileUse(
+                count=inferred,
+                height=grid.tile_height,
+                width=grid.tile_width,
+                scale=scale.scale,
+                gsd_m=scale.gsd_m,
+                left_out=dict(selection.left_out) or None,
+            ),
             latency_ms=dict(clock.spent_ms),
         )
 
@@ -154,8 +207,11 @@ class Task(ModelTask[R_co]):
 
     def run(self, tiles: TileSet) -> R_co:
         """Infer the tiles of a frame; a failure becomes a result with status `failed`."""
+        if reason := tiles.selection.why_skipped:
+            return self.without_result(tiles.header, 'skipped', reason)
         clock = StageClock()
         try:
+            self.select(tiles.selection.variant)
             return self._infer(tiles, clock)
         except (ModelError, TaskError) as exc:
             return self.without_result(tiles.header, 'failed', str(exc))
@@ -166,13 +222,13 @@ class Task(ModelTask[R_co]):
 
     def _outputs(
         self, tiles: TileSet, clock: StageClock
-    ) -> Iterator[tuple[int, dict[str, NDArray[np.generic]]]]:
-        """Yield (index of the first tile, outputs) of every batch of tiles."""
+    ) -> Iterator[tuple[tuple[int, ...], dict[str, NDArray[np.generic]]]]:
+        """Yield (numbers of the tiles, outputs) of every batch of selected tiles."""
         shape = (self._batch, tiles.grid.tile_height, tiles.grid.tile_width, 3)
         if self._buffer.shape != shape:
             self._buffer = np.empty(shape, np.uint8)
-        for first, batch in tiles.batches(self._buffer):
+        for numbers, batch in tiles.batches(self._buffer):
             clock.lap('cut')
             outputs = self.model.runtime.run({'tiles': batch})
             clock.lap('infer')
-            yield first, outputs
+            yield numbers, outputs

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from rs_onboard.geo.gsd import GroundScale, ground_scale
+from rs_onboard.perception.selection import Selection
 from rs_onboard.perception.tiles import TileGrid, TilePlan, make_grid
 
 if TYPE_CHECKING:
@@ -56,18 +57,22 @@ class TileSet(Protocol):
         scale: How their scale was chosen.
         camera: Intrinsics of the frame, None where none are known.
         pose: Pose of the camera, None where none is known.
+        selection: Which of the tiles are to be inferred, and how.
         cut_ms: What cutting has cost so far [ms].
     """
 
     header: FrameHeader
     grid: TileGrid
     scale: TileScale
+    selection: Selection
     camera: CameraModel | None
     pose: Pose | None
     cut_ms: float
 
-    def batches(self, buffer: NDArray[np.uint8]) -> Iterator[tuple[int, NDArray[np.uint8]]]:
-        """Yield (index of the first tile, tiles (n, h, w, 3) uint8) with n <= len(buffer).
+    def batches(
+        self, buffer: NDArray[np.uint8]
+    ) -> Iterator[tuple[tuple[int, ...], NDArray[np.uint8]]]:
+        """Yield (numbers, tiles (n, h, w, 3) uint8) of the selected tiles, n <= len(buffer).
 
         Args:
             buffer: (N, h, w, 3) uint8, overwritten by every step; the yielded array is valid
@@ -79,30 +84,44 @@ class CutTiles:
     """Tiles cut from a frame when asked for, without a stack of all of them in memory."""
 
     def __init__(
-        self, frame: Frame, grid: TileGrid, scale: TileScale, cache: _ScaledFrames
+        self,
+        frame: Frame,
+        grid: TileGrid,
+        scale: TileScale,
+        cache: _ScaledFrames,
+        selection: Selection | None = None,
     ) -> None:
         self.header = frame.header
         self.grid = grid
         self.scale = scale
+        self.selection = selection or Selection.whole(len(grid))
         self.camera = frame.camera
         self.pose = frame.pose
         self.cut_ms = 0.0
         self._frame = frame
         self._cache = cache
 
-    def batches(self, buffer: NDArray[np.uint8]) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+    def selecting(self, selection: Selection) -> CutTiles:
+        """Return the same tiles with another selection; pixels are shared."""
+        return CutTiles(self._frame, self.grid, self.scale, self._cache, selection)
+
+    def batches(
+        self, buffer: NDArray[np.uint8]
+    ) -> Iterator[tuple[tuple[int, ...], NDArray[np.uint8]]]:
         """See `TileSet.batches`; one tile as large as the frame is handed over uncopied."""
+        if not (chosen := self.selection.tiles):
+            return
         start = time.perf_counter_ns()
         image = self._padded()
         if len(self.grid) == 1 and image.flags.c_contiguous:
             self.cut_ms += (time.perf_counter_ns() - start) / 1e6
-            yield 0, image[np.newaxis]
+            yield chosen, image[np.newaxis]
             return
-        for first in range(0, len(self.grid), len(buffer)):
-            count = min(len(buffer), len(self.grid) - first)
-            self._copy(image, range(first, first + count), buffer)
+        for first in range(0, len(chosen), len(buffer)):
+            numbers = chosen[first : first + len(buffer)]
+            self._copy(image, numbers, buffer)
             self.cut_ms += (time.perf_counter_ns() - start) / 1e6
-            yield first, buffer[:count]
+            yield numbers, buffer[: len(numbers)]
             start = time.perf_counter_ns()
 
     def copy(self, indices: Sequence[int], buffer: NDArray[np.uint8]) -> None:
@@ -110,13 +129,11 @@ class CutTiles:
         self._copy(self._padded(), indices, buffer)
 
     def stack(self) -> NDArray[np.uint8]:
-        """Return all tiles as one (N, h, w, 3) uint8 array, for a topic."""
-        buffer = np.empty(
-            (len(self.grid), self.grid.tile_height, self.grid.tile_width, 3), np.uint8
-        )
-        for _, tiles in self.batches(buffer):
-            return tiles
-        raise AssertionError  # a grid has at least one tile
+        """Return the selected tiles as one (N, h, w, 3) uint8 array, for a topic."""
+        count = len(self.selection.tiles)
+        buffer = np.empty((count, self.grid.tile_height, self.grid.tile_width, 3), np.uint8)
+        # All of them are one batch.
+        return next((tiles for _, tiles in self.batches(buffer)), buffer)
 
     def _copy(
         self, image: NDArray[np.uint8], indices: Sequence[int], buffer: NDArray[np.uint8]
@@ -139,7 +156,7 @@ class CutTiles:
 
 
 class StackedTiles:
-    """Tiles that arrived as one stack over a topic."""
+    """Tiles that arrived as one stack over a topic, the selected ones only."""
 
     def __init__(
         self,
@@ -150,19 +167,25 @@ class StackedTiles:
         *,
         camera: CameraModel | None = None,
         pose: Pose | None = None,
+        selection: Selection | None = None,
     ) -> None:
         self.header = header
         self.grid = grid
         self.scale = scale
+        self.selection = selection or Selection.whole(len(grid))
         self.camera = camera
         self.pose = pose
         self.cut_ms = 0.0
         self._stack = stack
 
-    def batches(self, buffer: NDArray[np.uint8]) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+    def batches(
+        self, buffer: NDArray[np.uint8]
+    ) -> Iterator[tuple[tuple[int, ...], NDArray[np.uint8]]]:
         """See `TileSet.batches`; views of the stack, never copies."""
-        for first in range(0, len(self.grid), len(buffer)):
-            yield first, self._stack[first : first + len(buffer)]
+        chosen = self.selection.tiles
+        for first in range(0, len(chosen), len(buffer)):
+            last = first + len(buffer)
+            yield chosen[first:last], self._stack[first:last]
 
 
 class _ScaledFrames:

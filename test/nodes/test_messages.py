@@ -40,12 +40,19 @@ from rs_onboard.nodes.result_messages import (
     scale_message,
     scene_from_messages,
     scene_tiles_message,
+    selection_from_message,
     view_from_message,
+)
+from rs_onboard.nodes.selection_values import (
+    SelectedTiles,
+    selection_from_values,
+    selection_values,
 )
 from rs_onboard.nodes.tile_messages import layout_message, tiles_from_messages, tiles_message
 from rs_onboard.perception.errors import EncodingError, TaskError, TileError
 from rs_onboard.perception.frame import Frame, FrameHeader
 from rs_onboard.perception.results import ModelIdentity, SceneResult, TaskReport, TileUse
+from rs_onboard.perception.selection import Selection
 from rs_onboard.perception.tiler import Tiler, TileScale
 from rs_onboard.perception.tiles import TilePlan
 
@@ -77,25 +84,41 @@ def test_stamps_keep_every_nanosecond(stamp_ns):
     overlap=st.integers(0, 16),
     scale=st.sampled_from([0.179376, 0.5, 0.77777, 1.0, 1.9]),
     dynamic=st.booleans(),
+    every=st.integers(0, 3),
 )
-def test_tiles_and_their_grid_survive_the_topic(height, width, side, overlap, scale, dynamic):
+def test_tiles_and_their_grid_survive_the_topic(
+    height, width, side, overlap, scale, dynamic, every
+):
     from rs_onboard.perception.tiler import CutTiles, _ScaledFrames
     from rs_onboard.perception.tiles import make_grid
 
     frame = frame_of(height, width)
     plan = TilePlan(side, side, overlap, dynamic=dynamic, multiple=16, minimum=16)
     grid = make_grid(plan, height, width, scale=scale)
-    cut = CutTiles(frame, grid, TileScale(scale, None, ''), _ScaledFrames())
+    selection = Selection.whole(len(grid))
+    if every != 1:
+        # None of the tiles, all, every second, every third.
+        kept = range(0, len(grid), every) if every else ()
+        selection = selection.keep(kept, 'latency budget')
+        selection = dataclasses.replace(selection, variant='int8', doubt='fewer tiles')
+    cut = CutTiles(frame, grid, TileScale(scale, None, ''), _ScaledFrames(), selection)
+    values = selection_values(selection, grid)
+    assert bool(values) == (every != 1)
+    report = scale_message(HEADER, 'scene', cut.scale, selected=values)
     again = tiles_from_messages(
         sent(tiles_message(cut)),
         sent(layout_message(cut)),
         scale=cut.scale,
         header=HEADER,
+        selected=selection_from_message(sent(report)),
     )
     assert again.grid == grid
+    assert again.selection == selection
     assert (again.header.height, again.header.width) == (height, width)
     buffer = np.empty((3, grid.tile_height, grid.tile_width, 3), np.uint8)
-    received = np.concatenate([tiles.copy() for _, tiles in again.batches(buffer)])
+    batches = [(numbers, tiles.copy()) for numbers, tiles in again.batches(buffer)]
+    assert tuple(number for numbers, _ in batches for number in numbers) == selection.tiles
+    received = np.concatenate([buffer[:0], *(tiles for _, tiles in batches)])
     np.testing.assert_array_equal(received, cut.stack())
 
 
@@ -125,7 +148,7 @@ def test_reports_survive_the_topic_to_the_last_digit(status, reason, gsd, latenc
         status=status,
         reason=reason,
         model=ModelIdentity('m', 'a' * 64, 'int8', 'cpu', trained=False),
-        tiles=TileUse(3, 64, 96, 0.1793761234567891, gsd),
+        tiles=TileUse(3, 64, 96, 0.1793761234567891, gsd, {'latency budget': 2}),
         latency_ms=latency,
     )
     assert report_from_message(sent(report_message(HEADER, report))) == report
@@ -227,3 +250,25 @@ def test_covariance_is_carried_only_where_the_receiver_knows_it():
     )
     message.status.status = -1
     assert fix_from_message(message) is None
+
+
+@pytest.mark.parametrize(
+    'text',
+    ['', '[]', '[{}, 64, 64]', 'NaN', '[{"tiles": [2, 1], "left_out": {}}, 64, 64]'],
+)
+def test_a_selection_that_is_none_is_refused(text):
+    with pytest.raises(TaskError, match='Run nodes of one release together'):
+        selection_from_values({'selection': text})
+
+
+def test_a_selection_of_tiles_that_the_layout_lacks_is_refused():
+    cut = Tiler({'scene': TilePlan(64, 64)}).cut(frame_of(100, 100))['scene']
+    selected = SelectedTiles(Selection((0, 1, 2, 4)), 64, 64)
+    with pytest.raises(TileError, match='the selected ones among them'):
+        tiles_from_messages(
+            tiles_message(cut),
+            layout_message(cut),
+            scale=cut.scale,
+            header=HEADER,
+            selected=selected,
+        )

@@ -60,7 +60,7 @@ def test_stitching_in_any_order_is_the_slow_loop(height, width, side, overlap, s
     )
     stitcher = MaskStitcher(grid, fill=UNKNOWN_LABEL, pool=MaskPool())
     for index in random.sample(range(len(grid)), len(grid)):
-        stitcher.paste(index, masks[index : index + 1])
+        stitcher.paste((index,), masks[index : index + 1])
     assert (stitcher.mask() == slow_stitch(grid, masks)).all()
 
 
@@ -68,15 +68,15 @@ def test_several_masks_are_pasted_at_once():
     grid = make_grid(TilePlan(4, 4, 2), 9, 11)
     masks = np.random.default_rng(0).integers(0, 255, (len(grid), 4, 4), np.uint8)
     stitcher = MaskStitcher(grid, fill=0, pool=MaskPool())
-    stitcher.paste(0, masks[:5])
-    stitcher.paste(5, masks[5:])
+    stitcher.paste(range(5), masks[:5])
+    stitcher.paste(range(5, len(masks)), masks[5:])
     assert (stitcher.mask() == slow_stitch(grid, masks)).all()
 
 
 def test_what_no_tile_covers_keeps_the_fill():
     grid = make_grid(TilePlan(4, 4), 4, 8)
     stitcher = MaskStitcher(grid, fill=UNKNOWN_LABEL, pool=MaskPool())
-    stitcher.paste(1, np.zeros((1, 4, 4), np.uint8))
+    stitcher.paste((1,), np.zeros((1, 4, 4), np.uint8))
     assert stitcher.mask().tolist() == [[255] * 4 + [0] * 4] * 4
 
 
@@ -93,7 +93,7 @@ def test_resampling_does_not_move_the_mask(scale):
     results = []
     for tile in (mask, mirrored):
         stitcher = MaskStitcher(grid, fill=0, pool=MaskPool())
-        stitcher.paste(0, tile)
+        stitcher.paste((0,), tile)
         results.append(stitcher.mask())
     different = results[0] != results[1][::-1, ::-1]
     # Only a pixel whose centre lies on a seam has no mirror image of its own.

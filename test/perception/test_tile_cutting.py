@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_frames import camera_for, frame_of, nadir_pose, random_image
 
-from rs_onboard.geo.pose import from_roll_pitch_yaw, multiply
+from rs_onboard.geo.rotation import from_roll_pitch_yaw, multiply
 from rs_onboard.perception.errors import FrameError
 from rs_onboard.perception.frame import Frame, FrameHeader
 from rs_onboard.perception.tiler import StackedTiles, Tiler, tile_scale
@@ -30,7 +30,7 @@ def cut(image, plan, **known):
 def batches(tiles, size=1):
     grid = tiles.grid
     buffer = np.zeros((size, grid.tile_height, grid.tile_width, 3), np.uint8)
-    return [(first, batch.copy()) for first, batch in tiles.batches(buffer)]
+    return [(numbers[0], batch.copy()) for numbers, batch in tiles.batches(buffer)]
 
 
 @settings(max_examples=40, deadline=None)
@@ -77,8 +77,8 @@ def test_one_pixel_fills_a_tile():
 def test_a_frame_that_is_one_tile_is_handed_over_uncopied():
     image = random_image(64, 96)
     tiles = cut(image, TilePlan(64, 96))
-    ((first, batch),) = tiles.batches(np.empty((1, 64, 96, 3), np.uint8))
-    assert first == 0
+    ((numbers, batch),) = tiles.batches(np.empty((1, 64, 96, 3), np.uint8))
+    assert numbers == (0,)
     assert np.shares_memory(batch, image)
     assert np.shares_memory(tiles.stack(), image)
 
@@ -123,9 +123,9 @@ def test_a_stack_holds_all_tiles_in_order_and_gives_views():
     again = StackedTiles(tiles.header, tiles.grid, tiles.scale, stack)
     buffer = np.empty((4, 50, 50, 3), np.uint8)
     joined = []
-    for first, batch in again.batches(buffer):
+    for numbers, batch in again.batches(buffer):
         assert np.shares_memory(batch, stack)
-        assert first == len(joined)
+        assert numbers[0] == len(joined)
         joined += list(batch)
     assert (np.array(joined) == np.concatenate([b for _, b in batches(tiles, 4)])).all()
 
