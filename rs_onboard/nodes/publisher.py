@@ -9,8 +9,6 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import cv2
-import numpy as np
 from sensor_msgs.msg import CompressedImage
 from std_msgs.msg import String
 
@@ -18,22 +16,19 @@ from rs_onboard.inference.card import ModelCard, load_card
 from rs_onboard.nodes import names
 from rs_onboard.nodes.exchange import Outlet, Writer
 from rs_onboard.nodes.frame_source import Arrival, FrameSource
-from rs_onboard.nodes.image_messages import header_message
 from rs_onboard.nodes.lifecycle import PerceptionNode
 from rs_onboard.nodes.locations import model_folder
+from rs_onboard.nodes.overlay_message import overlay_message
 from rs_onboard.nodes.result_inlets import RESULT_INLETS, ResultInlet
 from rs_onboard.nodes.settings import PublisherSettings
 from rs_onboard.nodes.start import run_node
 from rs_onboard.perception.join import Joined, StampJoin
-from rs_onboard.perception.overlay import render_overlay
 from rs_onboard.perception.records import frame_collection
 from rs_onboard.perception.result_files import ResultFiles
 from rs_onboard.perception.results import RESULT_TYPES, FrameResults, TaskReport
 from rs_onboard.perception.worker import Counts, Worker
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from rs_onboard.inference.card import TaskName
     from rs_onboard.nodes.exchange import Exchange
     from rs_onboard.perception.frame import Frame, FrameHeader
@@ -228,26 +223,11 @@ class PublisherNode(PerceptionNode):
         ordered = {task: found[task] for task in self._cards}
         return FrameResults(header, frame, ordered, latency)
 
-    @staticmethod
-    def _image(results: FrameResults) -> NDArray[np.uint8]:
-        if results.frame is not None:
-            return results.frame.image
-        return np.zeros((results.header.height or 1, results.header.width or 1, 3), np.uint8)
-
     def _overlay(self, results: FrameResults) -> CompressedImage:
         settings = self.settings
-        picture = render_overlay(
-            results,
-            self._image(results),
-            max_width=settings.overlay_width,
-            age_ms=results.latency_ms,
+        return overlay_message(
+            results, width=settings.overlay_width, quality=settings.overlay_quality
         )
-        bgr = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
-        quality = [cv2.IMWRITE_JPEG_QUALITY, settings.overlay_quality]
-        _, data = cv2.imencode('.jpg', bgr, quality)
-        message = CompressedImage(header=header_message(results.header), format='jpeg')
-        message.data.frombytes(np.asarray(data, np.uint8).tobytes())
-        return message
 
 
 def main() -> None:

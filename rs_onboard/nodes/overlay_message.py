@@ -1,0 +1,41 @@
+# Copyright 2026 The rs_onboard authors
+# SPDX-License-Identifier: Apache-2.0
+"""The overlay of a frame as a message."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+from sensor_msgs.msg import CompressedImage
+
+from rs_onboard.nodes.image_messages import header_message
+from rs_onboard.perception.overlay import render_overlay
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from rs_onboard.perception.results import FrameResults
+
+
+def overlay_message(results: FrameResults, *, width: int, quality: int) -> CompressedImage:
+    """Draw the results of a frame as a JPEG image.
+
+    Args:
+        results: The results.
+        width: Largest width of the picture [px].
+        quality: JPEG quality, 1 to 100.
+    """
+    picture = render_overlay(results, _image(results), max_width=width, age_ms=results.latency_ms)
+    bgr = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
+    _, data = cv2.imencode('.jpg', bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    message = CompressedImage(header=header_message(results.header), format='jpeg')
+    message.data.frombytes(np.asarray(data, np.uint8).tobytes())
+    return message
+
+
+def _image(results: FrameResults) -> NDArray[np.uint8]:
+    if results.frame is not None:
+        return results.frame.image
+    return np.zeros((results.header.height or 1, results.header.width or 1, 3), np.uint8)
