@@ -11,13 +11,15 @@ import cv2
 import numpy as np
 
 from rs_onboard.geo.errors import CameraError
+from rs_onboard.geo.rotation import rotation_matrix
 from rs_onboard.geo.wgs84 import offset_to_wgs84
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from rs_onboard.geo.camera import CameraModel
-    from rs_onboard.geo.pose import Pose, Quaternion
+    from rs_onboard.geo.pose import Pose
+    from rs_onboard.geo.rotation import Quaternion
 
 # A ray closer to the horizon than this meets the ground so far away that an error of one degree in
 # the attitude moves the point by tens of percent.
@@ -210,15 +212,3 @@ def _clip(corners: NDArray[np.float64], side: float) -> NDArray[np.float64]:
         if (a < 0.0) != (b < 0.0):
             kept.append(np.array([180.0 * side, here[1] + (there[1] - here[1]) * a / (a - b)]))
     return np.array(kept).reshape(-1, 2)
-
-
-def rotation_matrix(quaternion: Quaternion) -> NDArray[np.float64]:
-    """Return the (3, 3) float64 matrix of a unit quaternion (x, y, z, w)."""
-    x, y, z, w = quaternion
-    return np.array(
-        [
-            [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
-            [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
-            [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
-        ]
-    )

@@ -14,15 +14,10 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from rs_onboard.geo.errors import CameraError
-from rs_onboard.geo.pose import (
-    NADIR_MOUNT,
-    NS_PER_S,
-    TIME_JUMP_NS,
-    NoPose,
-    PoseBuffer,
-    Quaternion,
-    from_roll_pitch_yaw,
-)
+from rs_onboard.geo.pose import NoPose
+from rs_onboard.geo.pose_buffer import Mount, PoseBuffer
+from rs_onboard.geo.ring import NS_PER_S, TIME_JUMP_NS
+from rs_onboard.geo.rotation import NADIR_MOUNT, Quaternion, from_roll_pitch_yaw
 from rs_onboard.inference.errors import FieldError
 from rs_onboard.nodes.image_messages import (
     camera_from_message,
@@ -68,7 +63,7 @@ class FrameMaker:
         self._settings = settings
         self._complain = complain
         self.poses = PoseBuffer(
-            max_gap_s=settings.pose_max_gap_s, mount=_mount(settings.camera_mount_rpy_deg)
+            max_gap_s=settings.pose_max_gap_s, mount=Mount(_mount(settings.camera_mount_rpy_deg))
         )
         self.camera: CameraModel | None = None
         self.unfit = ''

@@ -13,7 +13,7 @@ from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, Imu, NavSatFix
 from std_msgs.msg import Float64
 
-from rs_onboard.geo.pose import NS_PER_S
+from rs_onboard.geo.ring import NS_PER_S
 from rs_onboard.inference.errors import FieldError
 from rs_onboard.nodes.frame_maker import FrameMaker
 

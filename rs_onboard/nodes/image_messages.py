@@ -12,7 +12,8 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 
 from rs_onboard.geo.camera import CameraModel
-from rs_onboard.geo.pose import NS_PER_S, Fix
+from rs_onboard.geo.pose_buffer import Fix
+from rs_onboard.geo.ring import NS_PER_S
 from rs_onboard.perception.encodings import (
     decode_compressed,
     decode_image,
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from sensor_msgs.msg import NavSatFix
 
-    from rs_onboard.geo.pose import Quaternion
+    from rs_onboard.geo.rotation import Quaternion
 
 
 def stamp_to_ns(stamp: Time) -> int:

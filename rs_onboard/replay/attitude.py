@@ -22,10 +22,10 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from rs_onboard.geo.pose import multiply
+from rs_onboard.geo.rotation import multiply
 
 if TYPE_CHECKING:
-    from rs_onboard.geo.pose import Quaternion
+    from rs_onboard.geo.rotation import Quaternion
 
 _HALF_ROOT = math.sqrt(0.5)
 # Half a turn about the line between north and east swaps them and turns down into up.

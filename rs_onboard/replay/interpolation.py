@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rs_onboard.geo.pose import slerp
+from rs_onboard.geo.rotation import slerp
 from rs_onboard.replay.messages import COVARIANCE_UNKNOWN, MessageMaker, stamp_of
 from rs_onboard.replay.topics import FIX, FRAMES, GIMBAL, HEIGHT, IMU
 

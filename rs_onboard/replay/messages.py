@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from rosbags.typesys.store import Typestore
 
     from rs_onboard.geo.camera import CameraModel
-    from rs_onboard.geo.pose import Quaternion
+    from rs_onboard.geo.rotation import Quaternion
     from rs_onboard.replay.geotag import Geotag
 
 NO_FIX, HAS_FIX, GPS = -1, 0, 1

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from rs_onboard.geo.camera import CameraModel
 from rs_onboard.geo.footprint import ground_offsets
 from rs_onboard.geo.gsd import MAX_TILT_RAD, ground_scale
-from rs_onboard.geo.pose import NADIR_MOUNT, Pose, from_roll_pitch_yaw, multiply
+from rs_onboard.geo.pose import Pose
+from rs_onboard.geo.rotation import NADIR_MOUNT, from_roll_pitch_yaw, multiply
 
 CAMERA = CameraModel(640, 480, 800.0, 800.0, 319.5, 239.5)
 

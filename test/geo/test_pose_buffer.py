@@ -12,19 +12,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rs_onboard.geo.errors import PoseError
-from rs_onboard.geo.footprint import rotation_matrix
-from rs_onboard.geo.pose import (
+from rs_onboard.geo.covariance import Accuracy
+from rs_onboard.geo.pose import NoPose, Pose
+from rs_onboard.geo.pose_buffer import Fix, Mount, PoseBuffer
+from rs_onboard.geo.ring import NS_PER_S
+from rs_onboard.geo.rotation import (
     NADIR_MOUNT,
-    NS_PER_S,
-    Fix,
-    NoPose,
-    Pose,
-    PoseBuffer,
     from_roll_pitch_yaw,
     multiply,
-    slerp,
+    rotation_matrix,
 )
+from rs_onboard.geo.wgs84 import wgs84_to_offset
 
 LEVEL = (0.0, 0.0, 0.0, 1.0)
 SECOND = NS_PER_S
@@ -45,21 +43,16 @@ def at(buffer, seconds):
     return buffer.at(round(seconds * SECOND))
 
 
-def turn_between(a, b):
-    """Angle of the rotation from one attitude to the other [rad]."""
-    return 2 * math.acos(min(1.0, abs(sum(p * q for p, q in zip(a, b, strict=True)))))
-
-
 def test_position_and_altitude_are_mixed_by_time():
     buffer = PoseBuffer()
     buffer.add_fix(10 * SECOND, Fix(46.0, 7.0, 500.0, np.eye(3)))
-    buffer.add_fix(10 * SECOND + SECOND // 4, Fix(46.4, 7.8, 504.0, None))
+    buffer.add_fix(10 * SECOND + SECOND // 4, Fix(46.4, 7.8, 504.0, 5 * np.eye(3)))
     pose = at(buffer, 10.0625)
     assert isinstance(pose, Pose)
     assert pose.stamp_ns == 10_062_500_000
     assert (pose.latitude_deg, pose.longitude_deg) == (pytest.approx(46.1), pytest.approx(7.2))
     assert pose.altitude_m == pytest.approx(501.0)
-    assert pose.position_covariance.tolist() == np.eye(3).tolist()
+    assert pose.position_covariance == pytest.approx(2 * np.eye(3))
     assert pose.orientation is None
     assert pose.height_m is None
 
@@ -134,15 +127,22 @@ def test_a_stale_attitude_leaves_the_position():
 
 
 def test_the_mount_turns_the_body_attitude_into_the_camera_attitude():
-    buffer = buffer_with([(1.0, 0, 0)], [(1.0, LEVEL)], mount=(0.5, 0.5, 0.5, 0.5))
+    buffer = buffer_with([(1.0, 0, 0)], [(1.0, LEVEL)], mount=Mount((0.5, 0.5, 0.5, 0.5)))
     assert at(buffer, 1.0).orientation == pytest.approx((0.5, 0.5, 0.5, 0.5))
 
 
-def test_a_gimbal_goes_before_body_and_mount_while_it_is_fresh():
+def test_a_gimbal_goes_before_body_and_mount_and_nothing_stands_in_for_it():
     buffer = buffer_with([(1.0, 0, 0), (1.4, 0, 0), (1.8, 0, 0)], [(1.0, LEVEL), (1.8, LEVEL)])
+    assert at(buffer, 1.0).orientation == pytest.approx(NADIR_MOUNT)
     buffer.add_gimbal(SECOND, (0.0, 1.0, 0.0, 0.0))
     assert at(buffer, 1.0).orientation == pytest.approx((0.0, 1.0, 0.0, 0.0))
-    assert at(buffer, 1.8).orientation == pytest.approx(NADIR_MOUNT)
+    later = at(buffer, 1.8)
+    assert later.orientation is None
+    assert later.unknown == 'gimbal stale by 0.80 s; height never received'
+    buffer.clear()
+    buffer.add_fix(2 * SECOND, Fix(0.0, 0.0, 0.0, None))
+    buffer.add_attitude(2 * SECOND, LEVEL)
+    assert at(buffer, 2.0).unknown == 'gimbal never received; height never received'
 
 
 def test_the_nearest_height_is_taken_if_it_is_near():
@@ -175,7 +175,8 @@ def test_samples_that_cannot_be_are_left_out_and_counted(add, sample, source):
     buffer = PoseBuffer()
     getattr(buffer, add)(SECOND, sample)
     assert buffer.unusual == {f'{source}_invalid': 1}
-    assert at(buffer, 1.0) == NoPose('position never received')
+    refused = ', the last one was refused: ' if source == 'fix' else ''
+    assert at(buffer, 1.0).reason.startswith(f'position never received{refused}')
 
 
 def test_samples_that_are_not_newer_are_left_out_and_counted():
@@ -250,64 +251,172 @@ def test_a_nose_that_dips_turns_the_view_backwards():
     assert (north, up) == (pytest.approx(0.0), pytest.approx(-math.cos(math.radians(10.0))))
 
 
-@settings(max_examples=80, deadline=None)
-@given(quaternions, quaternions)
-def test_composed_rotations_are_the_product_of_their_matrices(a, b):
-    product = rotation_matrix(a) @ rotation_matrix(b)
-    assert rotation_matrix(multiply(a, b)) == pytest.approx(product, abs=1e-9)
-
-
-@settings(max_examples=40, deadline=None)
-@given(angles, angles, angles)
-def test_roll_pitch_and_yaw_turn_about_fixed_axes_in_turn(roll, pitch, yaw):
-    def about(index, angle):
-        i, j = [(1, 2), (2, 0), (0, 1)][index]
-        matrix = np.eye(3)
-        matrix[[i, j], [i, j]] = math.cos(angle)
-        matrix[i, j], matrix[j, i] = -math.sin(angle), math.sin(angle)
-        return matrix
-
-    expected = about(2, yaw) @ about(1, pitch) @ about(0, roll)
-    found = rotation_matrix(from_roll_pitch_yaw(roll, pitch, yaw))
-    assert found == pytest.approx(expected, abs=1e-12)
-
-
-@settings(max_examples=120, deadline=None)
-@given(quaternions, quaternions, st.floats(0, 1))
-def test_slerp_turns_evenly_the_short_way(a, b, weight):
-    mixed = slerp(a, b, weight)
-    whole = turn_between(a, b)
-    assert math.hypot(*mixed) == pytest.approx(1.0)
-    assert turn_between(a, mixed) == pytest.approx(weight * whole, abs=1e-6)
-    assert turn_between(mixed, b) == pytest.approx((1 - weight) * whole, abs=1e-6)
-    opposite = slerp(a, tuple(-value for value in b), weight)
-    assert turn_between(mixed, opposite) == pytest.approx(0.0, abs=1e-6) or whole > 3.14
-
-
-@settings(max_examples=40, deadline=None)
-@given(quaternions, st.floats(1e-12, 1e-4), st.floats(0, 1))
-def test_slerp_of_attitudes_that_hardly_differ_is_exact(a, turn, weight):
-    b = multiply(from_roll_pitch_yaw(0.0, 0.0, turn), a)
-    expected = multiply(from_roll_pitch_yaw(0.0, 0.0, turn * weight), a)
-    mixed = slerp(a, b, weight)
-    sign = math.copysign(1.0, sum(p * q for p, q in zip(mixed, expected, strict=True)))
-    assert [sign * value for value in mixed] == pytest.approx(expected, abs=1e-12)
-
-
-def test_slerp_makes_units_of_quaternions_that_nearly_are():
-    assert slerp((0.0, 0.0, 0.0, 1.005), (0.0, 0.0, 0.0, 0.995), 0.3) == (0.0, 0.0, 0.0, 1.0)
-
-
-def test_slerp_refuses_zeros():
-    with pytest.raises(PoseError, match='expected unit quaternions'):
-        slerp((0.0,) * 4, (0.0,) * 4, 0.5)
-
-
 def test_attitudes_are_interpolated_between_samples():
     east, north = LEVEL, from_roll_pitch_yaw(0.0, 0.0, math.pi / 2)
     buffer = buffer_with([(1.0, 0, 0), (1.4, 0, 0)], [(1.0, east), (1.4, north)])
     nose = axis(at(buffer, 1.1).orientation, (0, -1, 0))
     assert math.degrees(math.atan2(nose[1], nose[0])) == pytest.approx(22.5)
+
+
+def covariance(*sigmas):
+    return np.diag(np.square(np.array(sigmas, float)))
+
+
+def test_covariances_are_carried_and_mixed_but_never_made_better():
+    buffer = PoseBuffer()
+    for second, sigma in ((1.0, 1.0), (1.4, 3.0)):
+        stamp = round(second * SECOND)
+        buffer.add_fix(stamp, Fix(46.0, 7.0, 500.0, covariance(sigma, sigma, 2 * sigma)))
+        buffer.add_attitude(stamp, LEVEL, covariance(0.01 * sigma, 0.02, 0.1))
+    pose = at(buffer, 1.1)
+    assert np.diag(pose.position_covariance) == pytest.approx((3.0, 3.0, 12.0))
+    assert np.diag(pose.orientation_covariance) == pytest.approx((3e-4, 4e-4, 1e-2))
+    assert pose.assumed == ()
+
+
+def test_a_position_that_is_held_grows_unsure_as_fast_as_it_moved():
+    buffer = PoseBuffer()
+    for second in (1.0, 1.2):
+        # 111.3 km a degree at the equator: 20 m/s.
+        fix = Fix(0.0, second * 20 / 111_319.5, 500.0, covariance(1.0, 1.0, 1.0))
+        buffer.add_fix(round(second * SECOND), fix)
+    assert np.diag(at(buffer, 1.15).position_covariance) == pytest.approx(np.ones(3))
+    assert np.diag(at(buffer, 1.5).position_covariance) == pytest.approx(37 * np.ones(3), rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    'matrix',
+    [
+        None,
+        np.zeros((3, 3)),
+        covariance(1.0, 0.0, 1.0),
+        np.diag([1.0, -1.0, 1.0]),
+        np.diag([1.0, math.nan, 1.0]),
+        np.array([[1.0, 2.0, 0.0], [2.0, 1.0, 0.0], [0.0, 0.0, 1.0]]),
+        covariance(1.0, 1.0, 2e4),
+    ],
+)
+def test_what_is_no_covariance_counts_as_unknown_and_what_is_assumed_is_said(matrix):
+    accuracy = Accuracy(
+        position_m=2.0,
+        altitude_m=4.0,
+        height_m=5.0,
+        tilt_rad=0.02,
+        heading_rad=0.1,
+        mount_rad=0.01,
+    )
+    for chosen, expected in ((Accuracy(), None), (accuracy, (4.0, 4.0, 16.0))):
+        buffer = PoseBuffer(accuracy=chosen)
+        buffer.add_fix(SECOND, Fix(46.0, 7.0, 500.0, matrix))
+        # MAVROS says 1 rad where nobody told it better.
+        buffer.add_attitude(SECOND, LEVEL, np.eye(3))
+        buffer.add_height(SECOND, 80.0)
+        pose = at(buffer, 1.0)
+        if expected is None:
+            assert (pose.position_covariance, pose.orientation_covariance) == (None, None)
+            assert (pose.height_sigma_m, pose.assumed) == (None, ())
+        else:
+            assert np.diag(pose.position_covariance) == pytest.approx(expected)
+            assert np.diag(pose.orientation_covariance) == pytest.approx((5e-4, 5e-4, 0.0101))
+            assert pose.height_sigma_m == 5.0
+            assert pose.assumed == ('position', 'attitude', 'height')
+
+
+def test_a_position_that_jumps_is_believed_on_neither_side_for_a_while():
+    buffer = PoseBuffer(max_speed_mps=50.0)
+    for second in range(12):
+        east = 0.001 if second in {4, 5} else 0.0
+        buffer.add_fix(second * SECOND // 5, Fix(0.0, east, 100.0, None))
+    assert buffer.unusual == {'fix_jump': 2}
+    assert isinstance(at(buffer, 0.6), Pose)
+    for seconds in (0.61, 0.7, 0.8, 0.9, 1.0, 1.1, 1.3, 1.7):
+        assert at(buffer, seconds).reason.startswith('position jumped by 111 m in 0.20 s')
+    assert isinstance(at(buffer, 1.71), Pose)
+
+
+def test_positions_of_a_fast_flight_and_of_a_receiver_that_gets_its_corrections_do_not_jump():
+    buffer = PoseBuffer(max_speed_mps=60.0)
+    for second in range(20):
+        buffer.add_fix(second * SECOND // 5, Fix(0.0, second * 11.0 / 111_319.5, 100.0, None))
+    buffer.add_fix(21 * SECOND // 5, Fix(0.0, 19 * 11.0 / 111_319.5, 108.0, None))
+    assert buffer.unusual == {}
+
+
+def test_attitudes_and_heights_that_jump_are_unknown_with_the_reason():
+    buffer = PoseBuffer(max_speed_mps=20.0, max_turn_radps=math.radians(360))
+    flipped = from_roll_pitch_yaw(math.pi, 0.0, 0.0)
+    for second, turn, height in ((1.0, LEVEL, 80.0), (1.2, flipped, 150.0), (1.4, flipped, 150.0)):
+        stamp = round(second * SECOND)
+        buffer.add_fix(stamp, Fix(0.0, 0.0, 100.0, None))
+        buffer.add_attitude(stamp, turn)
+        buffer.add_height(stamp, height)
+    pose = at(buffer, 1.3)
+    assert (pose.orientation, pose.height_m) == (None, None)
+    assert pose.unknown == (
+        'attitude jumped by 3.14 rad in 0.20 s; height jumped by 70 m in 0.20 s'
+    )
+
+
+@settings(max_examples=60, deadline=None)
+@given(angles, st.floats(-0.5, 0.5), st.floats(-0.5, 0.5), quaternions)
+def test_a_gimbal_without_yaw_lock_turns_with_the_nose_and_stays_level(yaw, roll, pitch, gimbal):
+    body = from_roll_pitch_yaw(roll, pitch, yaw)
+    buffer = buffer_with([(1.0, 0, 0)], [(1.0, body)], gimbal_yaw_lock=False)
+    buffer.add_gimbal(SECOND, gimbal)
+    expected = multiply(from_roll_pitch_yaw(0.0, 0.0, yaw), gimbal)
+    found = at(buffer, 1.0).orientation
+    assert rotation_matrix(found) == pytest.approx(rotation_matrix(expected), abs=1e-9)
+
+
+def test_a_gimbal_without_yaw_lock_has_the_doubt_of_the_heading():
+    buffer = PoseBuffer(gimbal_yaw_lock=False)
+    buffer.add_fix(SECOND, Fix(0.0, 0.0, 100.0, None))
+    north = from_roll_pitch_yaw(0.0, 0.0, math.pi / 2)
+    buffer.add_gimbal(SECOND, LEVEL, covariance(0.01, 0.02, 0.03))
+    assert at(buffer, 1.0).unknown.startswith('gimbal yaw counts from the nose, and attitude never')
+    buffer.add_attitude(SECOND, north, covariance(0.3, 0.3, 0.1))
+    found = at(buffer, 1.0).orientation_covariance
+    assert np.diag(found) == pytest.approx((4e-4, 1e-4, 9e-4 + 1e-2))
+
+
+def test_a_gimbal_that_counts_from_a_nose_pointing_up_has_no_yaw():
+    buffer = buffer_with([(1.0, 0, 0)], gimbal_yaw_lock=False)
+    buffer.add_attitude(SECOND, from_roll_pitch_yaw(0.0, -math.pi / 2, 0.0))
+    buffer.add_gimbal(SECOND, LEVEL)
+    assert 'points up or down' in at(buffer, 1.0).unknown
+
+
+def test_a_gimbal_that_is_required_is_waited_for():
+    buffer = buffer_with([(1.0, 0, 0)], [(1.0, LEVEL)], gimbal_required=True)
+    assert at(buffer, 1.0).orientation is None
+    assert at(buffer, 1.0).unknown.startswith('gimbal never received')
+
+
+def test_a_camera_away_from_the_antenna_is_where_it_is_in_the_air():
+    mount = Mount(place=(2.0, 0.0, -1.0))
+    north = from_roll_pitch_yaw(0.0, 0.0, math.pi / 2)
+    buffer = buffer_with([(1.0, 0.0, 0.0)], [(1.0, north)], mount=mount)
+    buffer.add_height(SECOND, 50.0)
+    pose = at(buffer, 1.0)
+    moved = wgs84_to_offset(np.array([(pose.longitude_deg, pose.latitude_deg)]), 0.0, 0.0)
+    assert moved[0] == pytest.approx((0.0, 2.0), abs=1e-6)
+    assert (pose.altitude_m, pose.height_m) == (pytest.approx(499.0), pytest.approx(49.0))
+
+
+def test_a_mount_that_is_not_known_yet_is_the_reason():
+    buffer = buffer_with([(1.0, 0, 0)], [(1.0, LEVEL)], mount='no transform heard')
+    assert at(buffer, 1.0).unknown.startswith('no transform heard')
+    buffer.set_mount(Mount())
+    assert at(buffer, 1.0).orientation == pytest.approx(NADIR_MOUNT)
+
+
+def test_what_a_source_sends_instead_of_samples_is_part_of_the_reason():
+    buffer = buffer_with([(1.0, 0, 0)])
+    buffer.refuse('fix', 'the receiver reports no fix (status -1)')
+    reason = 'position stale by 2.00 s, the receiver reports no fix (status -1)'
+    assert at(buffer, 3.0) == NoPose(reason)
+    buffer.add_fix(3 * SECOND, Fix(0.0, 0.0, 0.0, None))
+    assert at(buffer, 4.0) == NoPose('position stale by 1.00 s')
 
 
 def test_threads_may_add_and_ask_at_once():

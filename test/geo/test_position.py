@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 
 from rs_onboard.geo.camera import CameraModel
 from rs_onboard.geo.errors import RegistrationError
-from rs_onboard.geo.footprint import rotation_matrix
-from rs_onboard.geo.pose import NADIR_MOUNT, Pose, multiply
+from rs_onboard.geo.pose import Pose
 from rs_onboard.geo.position import Uncertainty, position_from
 from rs_onboard.geo.reference.view import GroundGrid
 from rs_onboard.geo.registration import Registration
+from rs_onboard.geo.rotation import NADIR_MOUNT, multiply, rotation_matrix
 from rs_onboard.geo.wgs84 import offset_to_wgs84, wgs84_to_offset
 
 LATITUDE, LONGITUDE, HEIGHT = 47.3, 8.5, 120.0

@@ -19,7 +19,7 @@ from std_msgs.msg import Float64, String
 from vision_msgs.msg import Classification, Detection2DArray, LabelInfo
 from visualization_msgs.msg import ImageMarker
 
-from rs_onboard.geo.pose import multiply
+from rs_onboard.geo.rotation import multiply
 from rs_onboard.nodes.detection import DetectionNode
 from rs_onboard.nodes.exchange import LATCHED_QOS
 from rs_onboard.nodes.image_messages import ns_to_stamp, rgb8_message, stamp_to_ns

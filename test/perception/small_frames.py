@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from rs_onboard.geo.camera import CameraModel
-from rs_onboard.geo.pose import NADIR_MOUNT, Pose
+from rs_onboard.geo.pose import Pose
+from rs_onboard.geo.rotation import NADIR_MOUNT
 from rs_onboard.inference.model import Model, load_model
 from rs_onboard.inference.runtime_settings import RuntimeSettings
 from rs_onboard.perception.frame import Frame, FrameHeader

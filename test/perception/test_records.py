@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from small_frames import camera_for, faked, frame_of, model_of, nadir_pose, random_image
 
-from rs_onboard.geo.pose import multiply
+from rs_onboard.geo.rotation import multiply
 from rs_onboard.inference.errors import ModelError
 from rs_onboard.perception.pipeline import Pipeline
 from rs_onboard.perception.records import (

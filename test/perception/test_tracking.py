@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from small_frames import camera_for
 
-from rs_onboard.geo.footprint import ground_offsets, rotation_matrix
-from rs_onboard.geo.pose import NADIR_MOUNT, Pose, multiply
+from rs_onboard.geo.footprint import ground_offsets
+from rs_onboard.geo.pose import Pose
+from rs_onboard.geo.rotation import NADIR_MOUNT, multiply, rotation_matrix
 from rs_onboard.geo.wgs84 import offset_to_wgs84
 from rs_onboard.perception.tracking import Tracker, common_shift
 

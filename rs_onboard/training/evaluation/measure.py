@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from rs_onboard.geo.camera import CameraModel
 from rs_onboard.geo.gsd import GroundScale
-from rs_onboard.geo.pose import NADIR_MOUNT, Pose
+from rs_onboard.geo.pose import Pose
+from rs_onboard.geo.rotation import NADIR_MOUNT
 from rs_onboard.perception.change import UNKNOWN_SCALE, AlignedPair, ChangeTask
 from rs_onboard.perception.frame import Frame, FrameHeader
 from rs_onboard.perception.pipeline import TILE_TASKS, Pipeline

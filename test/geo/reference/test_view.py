@@ -15,7 +15,7 @@ from rs_onboard.geo.camera import CameraModel
 from rs_onboard.geo.errors import MapError, PoseError
 from rs_onboard.geo.footprint import locate
 from rs_onboard.geo.mercator import TILE, from_pixels, resolution_m, to_pixels
-from rs_onboard.geo.pose import NADIR_MOUNT, Pose, multiply
+from rs_onboard.geo.pose import Pose
 from rs_onboard.geo.reference.source import Bounds, MapInfo, MapTile, TileKey
 from rs_onboard.geo.reference.view import (
     STEP,
@@ -25,6 +25,7 @@ from rs_onboard.geo.reference.view import (
     grid_pixels,
     keys_within,
 )
+from rs_onboard.geo.rotation import NADIR_MOUNT, multiply
 
 LATITUDE, LONGITUDE = 47.3, 8.5
 ZOOM = 19
