@@ -22,6 +22,27 @@ MAX_REGIONS = 1000
 
 
 @dataclass(frozen=True)
+class RegionPlace:
+    """Where on the ground a region lies, and what the frames so far say of that place.
+
+    Attributes:
+        outline: (K, 2) float64 longitude, latitude [deg] of the corners of its outer border.
+        area_m2: Its area, without its holes [m^2].
+        number: The same for one place in all frames, from 1.
+        looks: Frames that saw it, of the last few that are remembered.
+        finds: How many of these found it changed.
+        confirmed: Whether that is enough.
+    """
+
+    outline: NDArray[np.float64]
+    area_m2: float
+    number: int
+    looks: int
+    finds: int
+    confirmed: bool
+
+
+@dataclass(frozen=True)
 class ChangeRegion:
     """A region that changed.
 
@@ -33,6 +54,7 @@ class ChangeRegion:
         outline: (K, 2) float32, x and y of the corners of its outer border, clockwise as seen on
             screen [px of the frame, pixel edges: the first pixel reaches from 0 to 1]. Holes are
             not cut out.
+        place: Where it lies on the ground; None without a pose.
     """
 
     area_px: int
@@ -40,6 +62,7 @@ class ChangeRegion:
     max_score: float
     box: PixelBox
     outline: NDArray[np.float32]
+    place: RegionPlace | None = None
 
 
 class Regions(NamedTuple):

@@ -1,0 +1,109 @@
+# Copyright 2026 The rs_onboard authors
+# SPDX-License-Identifier: Apache-2.0
+"""Light and sharpness: whether a frame can be compared, and the light of a map made that of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+import cv2
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+# A frame of which 95 % is darker than this is of night or a covered lens; one of which 95 % is
+# brighter than that is overexposed [grey levels].
+DARK, BRIGHT = 40, 245
+# Fog and lens caps [grey levels, standard deviation].
+LEAST_CONTRAST = 6.0
+# A channel is neither stretched nor compressed by more than this: beyond it lies noise.
+MAX_GAIN = 2.5
+# Values of a channel between which its light is taken [percent]: the rest may be change.
+LOW, HIGH = 10.0, 90.0
+# Noise must not count as detail [px].
+DETAIL_PX = 1.0
+
+
+class Unfit(NamedTuple):
+    """Why a frame cannot be compared with anything."""
+
+    state: Literal['dark', 'overexposed', 'no_contrast']
+    reason: str
+
+
+def unfit(image: NDArray[np.uint8]) -> Unfit | None:
+    """Say whether a frame shows too little to be compared; None for one that is fit.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+    """
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    low, high = (float(value) for value in np.percentile(grey, (5.0, 95.0)))
+    if high < DARK:
+        return Unfit(
+            'dark',
+            f'95 % of the frame is darker than {high:.0f} of 255; at least {DARK} is needed. '
+            'Night, or a covered lens.',
+        )
+    if low > BRIGHT:
+        return Unfit(
+            'overexposed',
+            f'95 % of the frame is brighter than {low:.0f} of 255; at most {BRIGHT} can be used. '
+            'Shorten the exposure.',
+        )
+    contrast = float(grey.std())
+    if contrast < LEAST_CONTRAST:
+        return Unfit(
+            'no_contrast',
+            f'the frame has a contrast of {contrast:.1f} grey levels; at least '
+            f'{LEAST_CONTRAST:g} is needed. Fog, cloud, or a covered lens.',
+        )
+    return None
+
+
+def detail(image: NDArray[np.uint8], seen: NDArray[np.bool_]) -> float:
+    """Return how much of the contrast of an image lies in its finest details, 0 to 1.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        seen: (H, W) bool, the pixels that count.
+    """
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    smooth = cv2.GaussianBlur(grey, (0, 0), DETAIL_PX)
+    fine = smooth - cv2.GaussianBlur(smooth, (0, 0), 2 * DETAIL_PX)
+    inner = cv2.erode(seen.astype(np.uint8), np.ones((9, 9), np.uint8)) > 0
+    if int(inner.sum()) < 100:
+        return 0.0
+    whole = float(smooth[inner].std())
+    return float(fine[inner].std()) / whole if whole > 0 else 0.0
+
+
+def match_light(
+    image: NDArray[np.uint8], target: NDArray[np.uint8], seen: NDArray[np.bool_]
+) -> NDArray[np.uint8]:
+    """Give an image the light of another of the same ground: gain and offset of each channel.
+
+    Taken from the values between which 80 % of the pixels lie, so that what changed has little say.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        target: (H, W, 3) uint8 RGB.
+        seen: (H, W) bool, where both show the ground.
+
+    Returns:
+        (H, W, 3) uint8 RGB.
+    """
+    if not seen.any():
+        return image
+    table = np.empty((1, 256, 3), np.uint8)
+    levels = np.arange(256.0)
+    for channel in range(3):
+        low, high = np.percentile(image[..., channel][seen], (LOW, HIGH))
+        wanted_low, wanted_high = np.percentile(target[..., channel][seen], (LOW, HIGH))
+        gain = float(
+            np.clip((wanted_high - wanted_low) / max(high - low, 1.0), 1 / MAX_GAIN, MAX_GAIN)
+        )
+        middle, wanted = (low + high) / 2, (wanted_low + wanted_high) / 2
+        table[0, :, channel] = np.clip(np.rint(wanted + gain * (levels - middle)), 0, 255)
+    return np.asarray(cv2.LUT(image, table), np.uint8)
