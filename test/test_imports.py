@@ -25,19 +25,20 @@ ALLOWED = {
     'geo': set(),
     'inference': set(),
     'perception': {'inference', 'geo'},
-    'nodes': CORE,
+    'recording': set(),
+    'nodes': {*CORE, 'recording'},
     'replay': CORE,
-    'cli': {*CORE, 'nodes', 'replay'},
+    'cli': {*CORE, 'nodes', 'recording', 'replay'},
     'zoo': CORE,
     'training': {*CORE, 'zoo'},
 }
-FLIGHT = ('cli', 'geo', 'inference', 'nodes', 'perception', 'replay')
+FLIGHT = ('cli', 'geo', 'inference', 'nodes', 'perception', 'recording', 'replay')
 GROUND = {'training', 'zoo'}
 
-# Third-party packages that fly. rasterio is there only where a GeoTIFF is read, so it has to be
-# imported where it is used.
+# Third-party packages that fly. rasterio is there only where a GeoTIFF is read, a module for zstd
+# only where recordings are compressed, so they have to be imported where they are used.
 FLYING = {'cv2', 'numpy', 'onnxruntime', 'rosbags', 'yaml'}
-ON_DEMAND = {'rasterio'}
+ON_DEMAND = {'backports', 'compression', 'rasterio', 'zstandard'}
 ROS = {
     'ament_index_python',
     'builtin_interfaces',
