@@ -4,27 +4,24 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING
 
 from diagnostic_msgs.msg import DiagnosticArray
 from sensor_msgs.msg import Image
 from vision_msgs.msg import BoundingBox2DArray
 
-from rs_onboard.inference.card import load_card
 from rs_onboard.nodes import names
 from rs_onboard.nodes.exchange import Outlet, Writer
 from rs_onboard.nodes.frame_source import Arrival, FrameSource
 from rs_onboard.nodes.lifecycle import PerceptionNode
-from rs_onboard.nodes.locations import model_folder
 from rs_onboard.nodes.result_messages import scale_message
 from rs_onboard.nodes.selection_values import selection_values
-from rs_onboard.nodes.settings import TASKS, TilerSettings
+from rs_onboard.nodes.settings import TilerSettings
 from rs_onboard.nodes.start import run_node
+from rs_onboard.nodes.task_making import make_tiler
 from rs_onboard.nodes.tile_messages import layout_message, tiles_message
 from rs_onboard.perception.errors import TileError
-from rs_onboard.perception.task import plan_for
-from rs_onboard.perception.tiler import CutTiles, Tiler
+from rs_onboard.perception.tiler import CutTiles
 from rs_onboard.perception.worker import Counts, Worker
 
 if TYPE_CHECKING:
@@ -33,7 +30,6 @@ if TYPE_CHECKING:
     from rs_onboard.inference.card import TaskName
     from rs_onboard.nodes.exchange import Exchange
     from rs_onboard.perception.frame import Frame
-    from rs_onboard.perception.tiles import TilePlan
 
 
 class TilerNode(PerceptionNode):
@@ -52,11 +48,10 @@ class TilerNode(PerceptionNode):
 
     def setup(self) -> None:
         """Read the model cards and lay out the plans."""
-        plans = {task: self._plan(task) for task in self._tasks()}
-        self._tiler = Tiler(plans)
+        self._tiler = make_tiler(self.settings)
         self._source = FrameSource(self, self.settings, self._worker.mailbox.put)
         self._frames = Outlet(self, self.exchange, names.FRAMES)
-        self._outlets = {task: self._outlet(task) for task in plans}
+        self._outlets = {task: self._outlet(task) for task in self._tiler.plans}
 
     def start(self) -> None:
         """Take frames."""
@@ -86,14 +81,6 @@ class TilerNode(PerceptionNode):
         if self._frames is None:
             return self._worker.trouble(), {}
         return self._worker.trouble() or self._source.trouble(), self._source.values()
-
-    def _tasks(self) -> list[TaskName]:
-        return [task for task in TASKS if task in self.settings.tasks]
-
-    def _plan(self, task: TaskName) -> TilePlan:
-        card = load_card(model_folder(getattr(self.settings, f'{task}_model')))
-        plan = plan_for(card, overlap=getattr(self.settings, f'{task}_overlap'))
-        return plan if self.settings.match_gsd else dataclasses.replace(plan, gsd_m=None)
 
     def _outlet(self, task: TaskName) -> Outlet[CutTiles]:
         return Outlet(

@@ -14,7 +14,6 @@ import copy
 import importlib.abc
 import importlib.machinery
 import sys
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,6 +24,7 @@ from rs_onboard.replay.typestore import make_typestore
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from types import ModuleType
 
     from rosbags.interfaces.typing import FieldDesc
     from rosbags.typesys.store import Typestore
