@@ -4,12 +4,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
+from rs_onboard.inference.card import load_card
+from rs_onboard.nodes.locations import model_folder
 from rs_onboard.nodes.parameters import class_numbers
+from rs_onboard.nodes.settings import TASKS
 from rs_onboard.perception.detection import DetectionLimits, DetectionTask
 from rs_onboard.perception.scene import SceneTask
 from rs_onboard.perception.segmentation import SegmentationTask
+from rs_onboard.perception.task import plan_for
+from rs_onboard.perception.tiler import Tiler
 from rs_onboard.perception.tracking import Tracker
 
 if TYPE_CHECKING:
@@ -17,9 +23,15 @@ if TYPE_CHECKING:
 
     from rs_onboard.inference.card import TaskName
     from rs_onboard.inference.model import Model
-    from rs_onboard.nodes.settings import DetectionSettings, SceneSettings, SegmentationSettings
+    from rs_onboard.nodes.settings import (
+        DetectionSettings,
+        SceneSettings,
+        SegmentationSettings,
+        TilerSettings,
+    )
     from rs_onboard.perception.results import TaskResult
     from rs_onboard.perception.task import Task
+    from rs_onboard.perception.tiles import TilePlan
 
 
 def make_scene(settings: SceneSettings, model: Model) -> SceneTask:
@@ -57,3 +69,18 @@ TASK_MAKERS: Mapping[TaskName, Callable[[Any, Model], Task[TaskResult]]] = {
     'detection': make_detection,
     'segmentation': make_segmentation,
 }
+
+
+def make_tiler(settings: TilerSettings) -> Tiler:
+    """Make the tiler of the tasks that work on tiles.
+
+    Raises:
+        CardError: The model of a task has no card.
+    """
+    return Tiler({task: _plan(settings, task) for task in TASKS if task in settings.tasks})
+
+
+def _plan(settings: TilerSettings, task: TaskName) -> TilePlan:
+    card = load_card(model_folder(getattr(settings, f'{task}_model')))
+    plan = plan_for(card, overlap=getattr(settings, f'{task}_overlap'))
+    return plan if settings.match_gsd else dataclasses.replace(plan, gsd_m=None)

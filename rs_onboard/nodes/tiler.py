@@ -21,7 +21,6 @@ from rs_onboard.nodes.start import run_node
 from rs_onboard.nodes.task_making import make_tiler
 from rs_onboard.nodes.tile_messages import layout_message, tiles_message
 from rs_onboard.perception.errors import TileError
-from rs_onboard.perception.tiler import CutTiles
 from rs_onboard.perception.worker import Counts, Worker
 
 if TYPE_CHECKING:
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from rs_onboard.inference.card import TaskName
     from rs_onboard.nodes.exchange import Exchange
     from rs_onboard.perception.frame import Frame
+    from rs_onboard.perception.tiler import CutTiles
 
 
 class TilerNode(PerceptionNode):
