@@ -23,6 +23,9 @@ class CameraModel:
         cy: Principal point, y [px].
         distortion_model: ROS name (`plumb_bob`, `rational_polynomial`, `equidistant`) or empty.
         distortion: Its coefficients.
+        pixel_sigma: Standard deviation of a pixel along each axis, of the calibration and of what
+            is placed [px].
+        focal_sigma: Standard deviation of the focal length, as a share of it.
     """
 
     width: int
@@ -33,6 +36,8 @@ class CameraModel:
     cy: float
     distortion_model: str = ''
     distortion: tuple[float, ...] = ()
+    pixel_sigma: float = 0.0
+    focal_sigma: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse intrinsics that no camera has.
@@ -40,7 +45,10 @@ class CameraModel:
         Raises:
             CameraError: A size or focal length is not positive, or a value is not finite.
         """
-        values = (self.fx, self.fy, self.cx, self.cy, *self.distortion)
+        values = (
+            *(self.fx, self.fy, self.cx, self.cy, *self.distortion),
+            *(self.pixel_sigma, self.focal_sigma),
+        )
         if not all(math.isfinite(value) for value in values):
             raise CameraError(
                 f'camera: found values {values}; expected finite numbers. Calibrate the camera.'
@@ -64,4 +72,6 @@ class CameraModel:
             cy=(self.cy + 0.5) * sy - 0.5,
             distortion_model=self.distortion_model,
             distortion=self.distortion,
+            pixel_sigma=self.pixel_sigma * math.sqrt(sx * sy),
+            focal_sigma=self.focal_sigma,
         )

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,7 +19,10 @@ from rs_onboard.perception.errors import TaskError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from numpy.typing import NDArray
+
 CAMERA, POSE = 'camera', 'pose'
+COVARIANCES = ('position_covariance', 'orientation_covariance')
 
 
 def view_values(camera: CameraModel | None, pose: Pose | None) -> dict[str, str]:
@@ -28,8 +32,9 @@ def view_values(camera: CameraModel | None, pose: Pose | None) -> dict[str, str]
         values[CAMERA] = json.dumps(dataclasses.asdict(camera))
     if pose is not None:
         fields = {item.name: getattr(pose, item.name) for item in dataclasses.fields(pose)}
-        if pose.position_covariance is not None:
-            fields['position_covariance'] = pose.position_covariance.tolist()
+        for name in COVARIANCES:
+            if fields[name] is not None:
+                fields[name] = fields[name].tolist()
         values[POSE] = json.dumps(fields)
     return values
 
@@ -57,19 +62,52 @@ def _camera(fields: dict[str, Any]) -> CameraModel:
 
 
 def _pose(fields: dict[str, Any]) -> Pose:
-    covariance = fields.pop('position_covariance')
-    orientation = fields.pop('orientation')
-    stamp_ns, height_m = int(fields.pop('stamp_ns')), fields.pop('height_m')
-    numbers = {name: float(value) for name, value in fields.items()}
-    turn = None if orientation is None else tuple(float(value) for value in orientation)
-    known = (*numbers.values(), *(turn or ()), 0.0 if height_m is None else float(height_m))
-    if not np.isfinite(known).all() or (turn is not None and len(turn) != 4):
-        raise ValueError(known)
-    matrix = None if covariance is None else np.array(covariance, np.float64).reshape(3, 3)
+    turn = _numbers(fields['orientation'], 4)
     return Pose(
-        stamp_ns=stamp_ns,
-        height_m=None if height_m is None else float(height_m),
-        orientation=turn,
-        position_covariance=matrix,
-        **numbers,
+        stamp_ns=int(fields['stamp_ns']),
+        latitude_deg=_number(fields['latitude_deg']),
+        longitude_deg=_number(fields['longitude_deg']),
+        altitude_m=_number(fields['altitude_m']),
+        height_m=_maybe(fields['height_m']),
+        orientation=None if turn is None else (turn[0], turn[1], turn[2], turn[3]),
+        position_covariance=_matrix(fields['position_covariance']),
+        orientation_covariance=_matrix(fields['orientation_covariance']),
+        height_sigma_m=_maybe(fields['height_sigma_m']),
+        assumed=tuple(str(name) for name in fields['assumed']),
+        unknown=str(fields['unknown']),
     )
+
+
+def _number(value: Any) -> float:
+    """Read a finite number.
+
+    Raises:
+        ValueError: It is none.
+    """
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError(f'{value} is no finite number')
+    return number
+
+
+def _maybe(value: Any) -> float | None:
+    return None if value is None else _number(value)
+
+
+def _matrix(value: Any) -> NDArray[np.float64] | None:
+    numbers = _numbers(value, 9)
+    return None if numbers is None else np.reshape(numbers, (3, 3))
+
+
+def _numbers(value: Any, count: int) -> list[float] | None:
+    """Read finite numbers, however nested; None stays None.
+
+    Raises:
+        ValueError: They are not so many, or one is none.
+    """
+    if value is None:
+        return None
+    numbers = np.asarray(value, np.float64).ravel()
+    if len(numbers) != count or not np.isfinite(numbers).all():
+        raise ValueError(f'{value} are not {count} finite numbers')
+    return numbers.tolist()
