@@ -23,16 +23,17 @@ CORE = {'perception', 'inference', 'geo'}
 # ground side from inside its functions only.
 ALLOWED = {
     'geo': set(),
+    'health': set(),
     'inference': set(),
     'perception': {'inference', 'geo'},
     'recording': set(),
-    'nodes': {*CORE, 'recording'},
+    'nodes': {*CORE, 'health', 'recording'},
     'replay': CORE,
-    'cli': {*CORE, 'nodes', 'recording', 'replay'},
+    'cli': {*CORE, 'health', 'nodes', 'recording', 'replay'},
     'zoo': CORE,
     'training': {*CORE, 'zoo'},
 }
-FLIGHT = ('cli', 'geo', 'inference', 'nodes', 'perception', 'recording', 'replay')
+FLIGHT = ('cli', 'geo', 'health', 'inference', 'nodes', 'perception', 'recording', 'replay')
 GROUND = {'training', 'zoo'}
 
 # Third-party packages that fly. rasterio is there only where a GeoTIFF is read, a module for zstd
