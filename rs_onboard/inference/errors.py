@@ -23,3 +23,7 @@ class SignatureError(ModelError):
 
 class ProviderError(RuntimeError):
     """An execution provider that cannot be had under the provider policy."""
+
+
+class AbandonedError(ModelError):
+    """An inference took so long that it was given up."""

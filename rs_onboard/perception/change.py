@@ -149,7 +149,7 @@ class ChangeTask(ModelTask[ChangeResult]):
                 cut.copy(batch, buffer)
                 feeds[name] = buffer[: len(batch)]
             clock.lap('cut')
-            outputs = self.model.runtime.run(feeds)
+            outputs = self.calls.run(self.model.runtime, feeds)
             clock.lap('infer')
             found = self._checked(outputs, 'probability', (len(batch), *shape[2:4]))
             masks = found.astype(np.uint8, copy=False)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 import numpy as np
 
+from rs_onboard.inference.calls import CallWatch
 from rs_onboard.inference.errors import ModelError
 from rs_onboard.perception.errors import TaskError
 from rs_onboard.perception.results import ModelIdentity, TaskReport, TileUse
@@ -82,6 +83,7 @@ class ModelTask(ABC, Generic[R_co]):
 
     Attributes:
         inputs: Names of the tile stacks that the graph takes.
+        calls: Makes the calls of the model; tells others whether one hangs.
     """
 
     inputs: tuple[str, ...] = ('tiles',)
@@ -94,6 +96,7 @@ class ModelTask(ABC, Generic[R_co]):
         self._models = {model.variant.name: model}
         self._own = model.variant.name
         self._batch = batch
+        self.calls = CallWatch()
 
     def warm_up(self) -> None:
         """Run every variant once on empty tiles: allocations and kernel choices are then made.
@@ -103,7 +106,7 @@ class ModelTask(ABC, Generic[R_co]):
         """
         tiles = np.zeros((self._batch, self.plan.height, self.plan.width, 3), np.uint8)
         for model in self._models.values():
-            model.runtime.run(dict.fromkeys(self.inputs, tiles))
+            self.calls.run(model.runtime, dict.fromkeys(self.inputs, tiles))
 
     def offer(self, model: Model) -> None:
         """Keep another variant of the model ready; `select` switches to it.
@@ -206,7 +209,7 @@ class Task(ModelTask[R_co]):
         self._buffer = np.empty((batch, 0, 0, 3), np.uint8)
 
     def run(self, tiles: TileSet) -> R_co:
-        """Infer the tiles of a frame; a failure becomes a result with status `failed`."""
+        """Infer the tiles of a frame; whatever fails becomes a result with status `failed`."""
         if reason := tiles.selection.why_skipped:
             return self.without_result(tiles.header, 'skipped', reason)
         clock = StageClock()
@@ -215,6 +218,9 @@ class Task(ModelTask[R_co]):
             return self._infer(tiles, clock)
         except (ModelError, TaskError) as exc:
             return self.without_result(tiles.header, 'failed', str(exc))
+        except Exception as exc:  # noqa: BLE001  (a frame without memory left, for instance)
+            reason = f'unexpected {type(exc).__name__}: {exc}'
+            return self.without_result(tiles.header, 'failed', reason)
 
     @abstractmethod
     def _infer(self, tiles: TileSet, clock: StageClock) -> R_co:
@@ -229,6 +235,6 @@ class Task(ModelTask[R_co]):
             self._buffer = np.empty(shape, np.uint8)
         for numbers, batch in tiles.batches(self._buffer):
             clock.lap('cut')
-            outputs = self.model.runtime.run({'tiles': batch})
+            outputs = self.calls.run(self.model.runtime, {'tiles': batch})
             clock.lap('infer')
             yield numbers, outputs

@@ -102,8 +102,27 @@ class Mailbox(Generic[T]):
             return Counts(self._received, self._done, dict(self._dropped), waiting)
 
 
+class Hand(Generic[T]):
+    """An item in the hand of a thread.
+
+    Attributes:
+        item: The item.
+        since_ns: When it was taken on the steady clock [ns].
+        claimed: Whether its result is being sent out.
+        abandoned: Whether it was given up; what its thread still makes of it counts no more.
+    """
+
+    def __init__(self, item: T) -> None:
+        self.item = item
+        self.since_ns = time.perf_counter_ns()
+        self.claimed = False
+        self.abandoned = False
+
+
 class Worker(Generic[T]):
     """Works off a mailbox in a thread of its own.
+
+    A thread that hangs in an item cannot be ended; `abandon` goes on with a new one.
 
     Args:
         name: Name of the thread.
@@ -123,18 +142,22 @@ class Worker(Generic[T]):
         self._name = name
         self._work = work
         self._on_error = on_error
+        # Held for a few assignments only, never while an item is worked on.
+        self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
-        self._left_behind: threading.Thread | None = None
+        self._left_behind: list[threading.Thread] = []
+        self._hand: Hand[T] | None = None
+        self._own = threading.local()
         self.busy_since_ns = 0
+        self.abandoned = 0
+        self.restarts = 0
 
     def start(self) -> None:
         """Open the mailbox and start the thread, unless it runs."""
-        if self._thread is not None:
-            return
-        self.mailbox.open()
-        self.busy_since_ns = 0
-        self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
-        self._thread.start()
+        with self._lock:
+            if self._thread is None:
+                self.mailbox.open()
+                self._begin()
 
     def stop(self, timeout_s: float = 5.0) -> bool:
         """Close the mailbox and wait for the item in hand.
@@ -144,19 +167,77 @@ class Worker(Generic[T]):
             further item.
         """
         self.mailbox.close()
-        thread, self._thread = self._thread, None
+        with self._lock:
+            thread, self._thread = self._thread, None
         if thread is None or thread is threading.current_thread():
             return True
         thread.join(timeout_s)
         if thread.is_alive():
-            self._left_behind = thread
+            with self._lock:
+                self._left_behind.append(thread)
             return False
         self.busy_since_ns = 0
         return True
 
+    def hand(self) -> Hand[T] | None:
+        """Return the item that is worked on, None while the worker is idle."""
+        return self._hand
+
+    def claim(self) -> bool:
+        """Say, from within `work`, that the result of the item is about to be sent out.
+
+        Returns:
+            False when the item was abandoned: its result must not be sent.
+        """
+        with self._lock:
+            hand: Hand[T] | None = getattr(self._own, 'hand', None)
+            if hand is None:
+                return True
+            hand.claimed = not hand.abandoned
+            return hand.claimed
+
+    def abandon(self, hand: Hand[T], drop: str, answer: Callable[[T], None]) -> bool:
+        """Give up an item whose thread hangs in it, and go on with a new thread.
+
+        The item counts as dropped at once. What its thread still makes of it is thrown away.
+
+        Args:
+            hand: What `hand` returned.
+            drop: Name of the drop.
+            answer: Called with the item in the new thread before that takes another one.
+
+        Returns:
+            False when the item is done, about to be sent out, or of a worker that was stopped.
+        """
+        with self._lock:
+            thread = self._thread
+            if thread is None or self._hand is not hand or hand.claimed:
+                return False
+            hand.abandoned = True
+            self._left_behind.append(thread)
+            self.abandoned += 1
+            self.mailbox.finish(drop)
+            self._begin(lambda: answer(hand.item))
+        return True
+
+    def revive(self) -> bool:
+        """Replace a thread that ended although nobody stopped it; returns whether it had ended."""
+        with self._lock:
+            if self._thread is None or self._thread.is_alive():
+                return False
+            self.restarts += 1
+            self._begin()
+            return True
+
     def hangs(self) -> bool:
-        """Return whether a thread that did not end in time is still at its item."""
-        return self._left_behind is not None and self._left_behind.is_alive()
+        """Return whether a thread that was left behind is still at its item."""
+        return self.hanging() > 0
+
+    def hanging(self) -> int:
+        """Return how many threads that were left behind are still at their items."""
+        with self._lock:
+            self._left_behind = [thread for thread in self._left_behind if thread.is_alive()]
+            return len(self._left_behind)
 
     def busy_s(self) -> float:
         """Return for how long the item in hand has been worked on [s], 0 when idle."""
@@ -165,23 +246,50 @@ class Worker(Generic[T]):
 
     def trouble(self) -> str:
         """Say what is wrong, empty if nothing is: an item that takes far too long."""
-        if self.hangs():
-            return f'{self._name}: stopped, but the frame it had in hand still hangs'
         busy_s = self.busy_s()
-        return f'{self._name}: busy with one frame for {busy_s:.0f} s' if busy_s > LONG_S else ''
+        if busy_s > LONG_S:
+            return f'{self._name}: busy with one frame for {busy_s:.0f} s'
+        if self.hangs():
+            return f'{self._name}: given up or stopped, but the frame it had in hand still hangs'
+        return ''
 
-    def _run(self) -> None:
+    def _begin(self, first: Callable[[], None] | None = None) -> None:
+        """Start a thread; called with the lock held."""
+        self._hand, self.busy_since_ns = None, 0
+        self._thread = threading.Thread(
+            target=self._run, args=(first,), name=self._name, daemon=True
+        )
+        self._thread.start()
+
+    def _run(self, first: Callable[[], None] | None) -> None:
         this = threading.current_thread()
+        if first is not None:
+            self._try(first)
         while self._thread is this and (item := self.mailbox.take()) is not None:
-            self.busy_since_ns = time.perf_counter_ns()
+            hand = Hand(item)
+            self._own.hand = hand
+            with self._lock:
+                if self._thread is this:
+                    self._hand, self.busy_since_ns = hand, hand.since_ns
             drop: str | None = 'error'
             try:
                 drop = self._work(item)
             except Exception as exc:  # noqa: BLE001  (one bad frame must not end the thread)
-                # Telling may fail too, while the node that logs is being torn down.
-                with contextlib.suppress(Exception):
-                    self._on_error(exc)
+                self._tell(exc)
             finally:
-                if self._thread is this:
-                    self.busy_since_ns = 0
-                self.mailbox.finish(drop)
+                with self._lock:
+                    if self._hand is hand:
+                        self._hand, self.busy_since_ns = None, 0
+                    if not hand.abandoned:
+                        self.mailbox.finish(drop)
+
+    def _try(self, action: Callable[[], None]) -> None:
+        try:
+            action()
+        except Exception as exc:  # noqa: BLE001  (the thread has frames to work on)
+            self._tell(exc)
+
+    def _tell(self, exc: Exception) -> None:
+        # Telling may fail too, while the node that logs is being torn down.
+        with contextlib.suppress(Exception):
+            self._on_error(exc)

@@ -271,3 +271,111 @@ def test_work_may_stop_its_own_worker():
     worker.start()
     worker.mailbox.put(1)
     assert stopped.wait(PATIENCE_S)
+
+
+def test_an_item_that_hangs_is_given_up_and_the_next_ones_are_worked_on(gate):
+    answered = []
+    worker = Worker('test', gate, on_error=refuse_errors)
+    worker.start()
+    worker.mailbox.put('hangs')
+    gate.wait_until_entered()
+    hand = worker.hand()
+    assert hand.item == 'hangs'
+    worker.mailbox.put('waits')
+    assert worker.abandon(hand, 'hung', answered.append)
+    assert worker.mailbox.counts().dropped == {'hung': 1}
+    gate.wait_until_entered()
+    assert answered == ['hangs']
+    assert worker.hanging() == worker.abandoned == 1
+    assert balanced(worker.mailbox.counts())
+    for _ in range(2):
+        gate.go_on.release()
+    old, new = gate.threads
+    assert old is not new
+    old.join(PATIENCE_S)
+    wait_until_idle(worker)
+    assert worker.mailbox.counts() == (2, 1, {'hung': 1}, 0)
+    assert worker.hanging() == 0
+
+
+def test_an_item_is_given_up_once_and_not_when_its_result_goes_out():
+    entered, go_on, claims = threading.Semaphore(0), threading.Semaphore(0), []
+
+    def work(item):
+        if item == 'claimed':
+            claims.append(worker.claim())
+        entered.release()
+        assert go_on.acquire(timeout=PATIENCE_S)
+        if item == 'hangs':
+            claims.append(worker.claim())
+
+    worker = Worker('test', work, on_error=refuse_errors)
+    worker.start()
+    worker.mailbox.put('claimed')
+    assert entered.acquire(timeout=PATIENCE_S)
+    first = worker.hand()
+    assert not worker.abandon(first, 'hung', refuse_errors)
+    go_on.release()
+    worker.mailbox.put('hangs')
+    assert entered.acquire(timeout=PATIENCE_S)
+    assert not worker.abandon(first, 'hung', refuse_errors)
+    second = worker.hand()
+    assert worker.abandon(second, 'hung', lambda _: None)
+    assert not worker.abandon(second, 'hung', lambda _: None)
+    left_behind = worker._left_behind[0]
+    go_on.release()
+    left_behind.join(PATIENCE_S)
+    wait_until_idle(worker)
+    assert claims == [True, False]
+    assert worker.mailbox.counts() == (2, 1, {'hung': 1}, 0)
+
+
+def test_an_answer_that_raises_does_not_end_the_new_thread(gate):
+    told = []
+
+    def fail(item):
+        raise ValueError(item)
+
+    worker = Worker('test', gate, on_error=told.append)
+    worker.start()
+    worker.mailbox.put('hangs')
+    gate.wait_until_entered()
+    assert worker.abandon(worker.hand(), 'hung', fail)
+    worker.mailbox.put('next')
+    gate.wait_until_entered()
+    assert [str(exc) for exc in told] == ['hangs']
+
+
+def test_a_stopped_worker_gives_up_nothing(gate):
+    worker = Worker('test', gate, on_error=refuse_errors)
+    worker.start()
+    worker.mailbox.put('hangs')
+    gate.wait_until_entered()
+    hand = worker.hand()
+    assert not worker.stop(0.01)
+    assert not worker.abandon(hand, 'hung', refuse_errors)
+
+
+@pytest.mark.filterwarnings('ignore::pytest.PytestUnhandledThreadExceptionWarning')
+def test_a_thread_that_ended_is_replaced_and_its_item_is_counted():
+    done = threading.Semaphore(0)
+
+    def work(item):
+        done.release()
+        if item == 'fatal':
+            raise SystemExit
+
+    worker = Worker('test', work, on_error=refuse_errors)
+    assert not worker.revive()
+    worker.start()
+    assert not worker.revive()
+    worker.mailbox.put('fatal')
+    worker._thread.join(PATIENCE_S)
+    assert worker.revive()
+    assert worker.restarts == 1
+    worker.mailbox.put('fine')
+    for _ in range(2):
+        assert done.acquire(timeout=PATIENCE_S)
+    wait_until_idle(worker)
+    assert worker.mailbox.counts() == (2, 1, {'error': 1}, 0)
+    assert not worker.revive()
