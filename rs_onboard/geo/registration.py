@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import cv2
 import numpy as np
 
-from rs_onboard.geo.correlation import REACH, patches, place, project
+from rs_onboard.geo.correlation import REACH, magnitude, patches, place, project
 from rs_onboard.geo.errors import RegistrationError
+from rs_onboard.geo.features import FeatureMatcher, refine
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -31,17 +32,11 @@ MATCHERS: tuple[MatcherName, ...] = ('gradient', 'orb', 'sift')
 
 # Frames are matched at this long side: finer costs four times as much for half the residual.
 LONG_SIDE = {'gradient': 640, 'orb': 960, 'sift': 960}
-FEATURES = 2500
-# Lowe's ratio of the best to the second best match.
-RATIO = {'orb': 0.85, 'sift': 0.8}
 RANSAC_PX = 4.0
 # How far the best place must stand out among all, in standard deviations of the correlation.
 LEAST_PEAK = 7.0
 # The pixels of a frame without contrast: fog, night, a lens cap.
 LEAST_CONTRAST = 6.0
-# Refinement stops at this scale of the matched images; a quarter of the pixels give a tenth of one.
-REFINE_SCALE = 0.5
-REFINE_STEPS = 30
 
 
 @dataclass(frozen=True)
@@ -52,7 +47,8 @@ class RegistrationLimits:
         inliers: Least matches that agree.
         overlap: Least share of the frame that the map shows.
         spread: Least share of the frame that the agreeing matches stretch over.
-        residual_px: Largest median distance of agreeing matches [px of the frame].
+        residual_px: Largest median distance of agreeing matches [px of the pictures as they are
+            matched, whose long side is `LONG_SIDE`].
         shift_m: Largest motion of the frame's centre against the pose [m].
         turn_deg: Largest rotation against the pose [deg].
         scale: Largest ratio of scales against the pose.
@@ -62,7 +58,7 @@ class RegistrationLimits:
     inliers: int = 10
     overlap: float = 0.3
     spread: float = 0.08
-    residual_px: float = 4.0
+    residual_px: float = 2.6
     shift_m: float = 50.0
     turn_deg: float = 15.0
     scale: float = 1.3
@@ -121,9 +117,7 @@ class Registrar:
             )
         self.matcher = matcher
         self.limits = limits or RegistrationLimits()
-        self._detector = _detector(matcher)
-        norm = cv2.NORM_L2 if matcher == 'sift' else cv2.NORM_HAMMING
-        self._pairs = cv2.BFMatcher(norm)
+        self._features = None if matcher == 'gradient' else FeatureMatcher(matcher)
         self._contrast = cv2.createCLAHE(2.0, (8, 8))
 
     def register(
@@ -163,12 +157,12 @@ class Registrar:
                 f'the frame has a contrast of {contrast:.1f} grey levels; at least '
                 f'{LEAST_CONTRAST:g} is needed. Night, fog, or a covered lens.'
             )
-        if self._detector is None:
+        if self._features is None:
             source, target, matrix, inlying = self._by_gradients(ours, theirs, inner)
         else:
-            source, target = self._matches(self._detector, theirs, inner, ours)
+            source, target = self._features.match(theirs, inner, ours)
             matrix, inlying = self._fit(source, target)
-            matrix = self._refine(ours, theirs, inner, matrix)
+            matrix = refine(ours, theirs, inner, matrix)
         up = np.diag([1 / scale, 1 / scale, 1.0])
         offset = np.array([[1, 0, 0.5 / scale - 0.5], [0, 1, 0.5 / scale - 0.5], [0, 0, 1]])
         whole = offset @ up
@@ -180,7 +174,7 @@ class Registrar:
         found = replace(
             found, source=project(whole, source[inlying]), target=project(whole, target[inlying])
         )
-        self._check(found, target[inlying], ours.shape, gsd_m)
+        self._check(found, target[inlying], ours.shape, gsd_m, scale=scale)
         return found
 
     def _prepare(self, image: NDArray[np.uint8], scale: float) -> Gray:
@@ -204,33 +198,11 @@ class Registrar:
                 'place.'
             )
         matrix = coarse.matrix
+        strength = magnitude(frame)
         for reach in REACH:
-            source, target = patches(frame, view, mask, matrix, reach)
+            source, target = patches(strength, view, mask, matrix, reach)
             matrix, inlying = self._fit(source, target)
         return source, target, matrix, inlying
-
-    def _matches(
-        self, detector: cv2.Feature2D, view: Gray, mask: Gray, frame: Gray
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Match features; returns places in the view and in the frame, (N, 2) each."""
-        there, described = detector.detectAndCompute(view, mask)
-        here, wanted = detector.detectAndCompute(frame, np.full_like(frame, 255))
-        none = np.zeros((0, 2))
-        if described is None or wanted is None or min(len(there), len(here)) < 2:
-            return none, none
-        ratio = RATIO[self.matcher]
-        pairs = [
-            (best.queryIdx, best.trainIdx)
-            for best, second in (
-                p for p in self._pairs.knnMatch(described, wanted, 2) if len(p) == 2
-            )
-            if best.distance < ratio * second.distance
-        ]
-        if not pairs:
-            return none, none
-        source = np.array([there[a].pt for a, _ in pairs], np.float64)
-        target = np.array([here[b].pt for _, b in pairs], np.float64)
-        return source, target
 
     def _fit(
         self, source: NDArray[np.float64], target: NDArray[np.float64]
@@ -252,32 +224,6 @@ class Registrar:
                 'needed. The ground has changed, or is another place.'
             )
         return np.asarray(matrix, np.float64), np.ravel(agree).astype(bool)
-
-    def _refine(
-        self, frame: Gray, view: Gray, mask: Gray, matrix: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
-        """Improve the fit by the pixels themselves; the fit stays where they disagree."""
-        small = np.diag([REFINE_SCALE, REFINE_SCALE, 1.0])
-        start = small @ matrix @ np.linalg.inv(small)
-        size = tuple(round(side * REFINE_SCALE) for side in frame.shape[::-1])
-        here, there, inner = (
-            cv2.resize(image, size, interpolation=cv2.INTER_AREA) for image in (frame, view, mask)
-        )
-        stop = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, REFINE_STEPS, 1e-4)
-        # The criterion maps the frame to the view.
-        guess = np.linalg.inv(start).astype(np.float32)
-        guess /= guess[2, 2]
-        try:
-            _, refined = cv2.findTransformECC(
-                here, there, guess, cv2.MOTION_HOMOGRAPHY, stop, (inner > 127).astype(np.uint8), 5
-            )
-        except cv2.error:
-            return matrix
-        better = np.linalg.inv(np.asarray(refined, np.float64))
-        better = np.linalg.inv(small) @ (better / better[2, 2]) @ small
-        corners = np.array([(0, 0), (frame.shape[1], 0), (frame.shape[1], frame.shape[0])], float)
-        drift = np.abs(project(better, corners) - project(matrix, corners)).max()
-        return better if drift < 4 * RANSAC_PX else matrix
 
     def _measure(
         self,
@@ -318,6 +264,8 @@ class Registrar:
         inliers: NDArray[np.float64],
         shape: tuple[int, ...],
         gsd_m: float,
+        *,
+        scale: float,
     ) -> None:
         """Close the gate on what is not plausible.
 
@@ -329,13 +277,14 @@ class Registrar:
         spread = hull / (shape[0] * shape[1])
         shift = math.hypot(*found.shift_px) * gsd_m
         ratio = max(found.scale, 1 / found.scale) if found.scale > 0 else math.inf
+        residual = found.residual_px * scale
         for name, value, wrong, bar in (
             ('a mirrored or folded motion', found.scale, found.scale <= 0, 'a scale above 0'),
             ('matches over a share of', spread, spread < limits.spread, f'{limits.spread:g}'),
             (
                 'a residual of',
-                found.residual_px,
-                found.residual_px > limits.residual_px,
+                residual,
+                residual > limits.residual_px,
                 f'at most {limits.residual_px:g} px',
             ),
             ('a shift of', shift, shift > limits.shift_m, f'at most {limits.shift_m:g} m'),
@@ -385,13 +334,3 @@ def gradient(image: NDArray[np.generic]) -> NDArray[np.float32]:
     smooth = cv2.GaussianBlur(np.asarray(image, np.uint8), (0, 0), 2.0)
     x, y = (cv2.Sobel(smooth, cv2.CV_32F, dx, 1 - dx, ksize=3) for dx in (1, 0))
     return np.asarray(cv2.magnitude(x, y), np.float32)
-
-
-def _detector(name: MatcherName) -> cv2.Feature2D | None:
-    # OpenCV's own stubs do not know that these are functions of the module, too.
-    made: Any = cv2
-    if name == 'orb':
-        return made.ORB_create(nfeatures=FEATURES, fastThreshold=7)  # type: ignore[no-any-return]
-    if name == 'sift':
-        return made.SIFT_create(nfeatures=FEATURES, contrastThreshold=0.02)  # type: ignore[no-any-return]
-    return None
