@@ -32,14 +32,12 @@ class Topic(NamedTuple):
         type_name: Such as sensor_msgs/msg/Image.
         definition: The definition of its messages and of those they are made of, as in `.msg`
             files (encoding `ros2msg`).
-        qos: Quality of service in rosbag2's YAML, empty if not to be kept.
         latched: Whether its last message belongs into every recording.
     """
 
     name: str
     type_name: str
     definition: str
-    qos: str = ''
     latched: bool = False
 
 
@@ -99,8 +97,7 @@ def schema(number: int, topic: Topic) -> bytes:
 
 def channel(number: int, schema_number: int, topic: Topic) -> bytes:
     """Write a topic."""
-    about = {'offered_qos_profiles': topic.qos} if topic.qos else {}
-    content = text(topic.name) + text('cdr') + text_map(about)
+    content = text(topic.name) + text('cdr') + text_map({})
     return record(CHANNEL, struct.pack('<HH', number, schema_number) + content)
 
 
