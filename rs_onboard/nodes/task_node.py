@@ -126,11 +126,7 @@ class TaskNode(ModelNode[TileArrival, R], Generic[R]):
     def _run(self, tiles: TileSet) -> R:
         task = self._task
         assert isinstance(task, Task)
-        try:
-            result: R = task.run(tiles)
-        except Exception as exc:  # noqa: BLE001  (a frame without memory left, for instance)
-            reason = f'unexpected {type(exc).__name__}: {exc}'
-            result = task.without_result(tiles.header, 'failed', reason)
+        result: R = task.run(tiles)
         return result
 
     def _work(self, arrival: TileArrival) -> str | None:

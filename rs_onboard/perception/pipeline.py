@@ -36,14 +36,19 @@ class Pipeline:
 
     Args:
         tasks: The tasks, in the order they run.
+        tiler: Has a plan for each of them; one of the tasks' own plans if not given.
     """
 
-    def __init__(self, tasks: Sequence[Task[TaskResult]]) -> None:
+    def __init__(self, tasks: Sequence[Task[TaskResult]], tiler: Tiler | None = None) -> None:
         self.tasks = tuple(tasks)
-        self._tiler = Tiler({task.name: task.plan for task in self.tasks})
+        self._tiler = tiler or Tiler({task.name: task.plan for task in self.tasks})
 
     def process(self, frame: Frame) -> FrameResults:
-        """Run every task on a frame."""
+        """Run every task on a frame.
+
+        Raises:
+            TileError: The frame would give more tiles than can be.
+        """
         tiles = self._tiler.cut(frame)
         results = {task.name: task.run(tiles[task.name]) for task in self.tasks}
         return FrameResults(frame.header, frame, results)

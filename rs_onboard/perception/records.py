@@ -53,6 +53,26 @@ def frame_record(results: FrameResults, *, timing: bool = True) -> dict[str, Any
     return record
 
 
+def without_timing(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a record without durations, as `frame_record` gives it with `timing` false."""
+    return {
+        name: {k: v for k, v in value.items() if k != 'latency_ms'}
+        if isinstance(value, dict)
+        else value
+        for name, value in record.items()
+        if name != 'latency_ms'
+    }
+
+
+def timing_of(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the durations of a record [ms]: the frame's, and by task those of its stages."""
+    found = {'stamp_ns': record['stamp_ns'], 'latency_ms': record.get('latency_ms')}
+    for name, value in record.items():
+        if isinstance(value, dict) and 'latency_ms' in value:
+            found[name] = value['latency_ms']
+    return found
+
+
 def frame_collection(results: FrameResults) -> dict[str, Any]:
     """Return a frame as a GeoJSON feature collection; see `record_features`."""
     return {'type': 'FeatureCollection', 'features': record_features(frame_record(results))}

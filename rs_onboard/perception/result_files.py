@@ -8,11 +8,12 @@ import contextlib
 import itertools
 import json
 import os
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from rs_onboard.perception.records import frame_record, record_features
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from rs_onboard.perception.results import FrameResults
@@ -43,7 +44,14 @@ class ResultFiles:
             OSError: A file cannot be written. Both are as they were, less this frame, and a later
                 call may find them writable again.
         """
-        record = frame_record(results)
+        self.write_record(frame_record(results))
+
+    def write_record(self, record: Mapping[str, Any]) -> None:
+        """Append the record of a frame.
+
+        Raises:
+            OSError: As in `write`.
+        """
         line = json.dumps(record).encode() + b'\n'
         features = b',\n'.join(json.dumps(item).encode() for item in record_features(record))
         self._lines.append(line)

@@ -42,6 +42,8 @@ _ARRAY_CODES = {
     'float32': 'f',
     'float64': 'd',
 }
+# Defaults that are not zero: rosbags' definitions are without them.
+_DEFAULTS = {('geometry_msgs/msg/Quaternion', 'w'): 1.0}
 _DTYPES = {'bool': 'bool', 'byte': 'uint8', 'char': 'uint8'}
 
 
@@ -108,7 +110,10 @@ class MessagePackages(importlib.abc.MetaPathFinder, importlib.abc.Loader):
             members = {
                 '__module__': package.replace('/', '.'),
                 '__doc__': f'A {type_name}.',
-                '_defaults': {field: self._default(desc) for field, desc in fields},
+                '_defaults': {
+                    field: _DEFAULTS.get((type_name, field), self._default(desc))
+                    for field, desc in fields
+                },
                 **{constant: value for constant, _, value in constants},
             }
             found = self._classes[type_name] = type(name, (MessageClass,), members)

@@ -1,0 +1,84 @@
+# Copyright 2026 The rs_onboard authors
+# SPDX-License-Identifier: Apache-2.0
+"""`rs_onboard replay`: recorded flights through the same tasks, nothing dropped, same bytes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rs_onboard.cli.options import add_parameter_options, parameter_overrides
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+DESCRIPTION = """\
+Run the tasks of the graph on a recorded flight in lock-step, without ROS: every image gets its
+result, and the same bag gives the same results to the byte. Bags of ROS 2 (MCAP, sqlite3,
+compressed too) and ROS 1."""
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command."""
+    parser = subparsers.add_parser(
+        'replay', help='run the tasks on recorded flights', description=DESCRIPTION
+    )
+    parser.add_argument('bag', type=Path, metavar='BAG', help='folder, .mcap, .db3 or .bag file')
+    parser.add_argument(
+        '--out',
+        type=Path,
+        default=Path('out/replay'),
+        metavar='DIR',
+        help='results go to DIR/NAME (default: %(default)s)',
+    )
+    parser.add_argument('--tasks', metavar='A,B', help='comma-separated tasks')
+    parser.add_argument(
+        '--models',
+        nargs='+',
+        default=[],
+        metavar='FOLDER',
+        help='model folders, each for the task on its card; without --tasks, these tasks alone',
+    )
+    add_parameter_options(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the command; returns the exit status: 0, 1 without results, 2 for bad input."""
+    from rs_onboard.replay.message_classes import provide_messages  # noqa: PLC0415
+
+    provide_messages()
+    from rs_onboard.cli.replay.flight_run import ReplayOptions, replay_flight  # noqa: PLC0415
+    from rs_onboard.replay.summary import summary_text  # noqa: PLC0415
+
+    values = given_values(options)
+    ended = replay_flight(ReplayOptions(options.bag, options.out, values))
+    print(summary_text(ended.summary))
+    return 0 if ended.records else 1
+
+
+def given_values(options: argparse.Namespace) -> dict[str, Any]:
+    """Return the parameters that the command line gives.
+
+    Raises:
+        FieldError: A name or value is not allowed.
+        CardError: A model folder has no card.
+    """
+    named = models_by_task(options.models)
+    tasks = options.tasks or ','.join(named)
+    changes = [f'tasks=[{tasks}]'] if tasks else []
+    changes += [f'{task}.model={folder}' for task, folder in named.items()]
+    return parameter_overrides(options.params, [*changes, *options.set])
+
+
+def models_by_task(folders: Sequence[str]) -> dict[str, str]:
+    """Return model folders by the task on their card.
+
+    Raises:
+        CardError: A folder has no card.
+    """
+    from rs_onboard.inference.card import load_card  # noqa: PLC0415
+    from rs_onboard.nodes.locations import model_folder  # noqa: PLC0415
+
+    return {load_card(model_folder(name)).task: name for name in folders}

@@ -1,0 +1,152 @@
+# Copyright 2026 The rs_onboard authors
+# SPDX-License-Identifier: Apache-2.0
+"""The files of a replayed flight, the same bytes for the same results; times are kept apart."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from std_msgs.msg import String
+
+from rs_onboard.nodes import names
+from rs_onboard.nodes.overlay_message import overlay_message
+from rs_onboard.nodes.result_messages import label_info_message
+from rs_onboard.nodes.result_topics import RESULT_TOPICS, report_topic
+from rs_onboard.perception.frame import FrameHeader
+from rs_onboard.perception.records import (
+    frame_record,
+    record_features,
+    timing_of,
+    without_timing,
+)
+from rs_onboard.perception.result_files import GrowingFile, ResultFiles
+from rs_onboard.replay.message_classes import to_cdr, type_name_of
+from rs_onboard.replay.run_facts import RUN_FILE
+from rs_onboard.replay.writer import BagWriter
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+    from rs_onboard.inference.card import ModelCard, TaskName
+    from rs_onboard.nodes.settings import PublisherSettings
+    from rs_onboard.perception.results import FrameResults
+
+RESULTS_BAG = 'results'
+PICTURES = 'pictures'
+TIMINGS = 'timings.jsonl'
+PAGE = 'index.html'
+_OWN_FILES = (RUN_FILE, TIMINGS, PAGE, 'results.jsonl', 'results.geojson', 'differences.txt')
+
+
+class RunWriter:
+    """Writes results as they come: JSON lines, GeoJSON, a bag, pictures. Use as context manager.
+
+    Args:
+        folder: Where; emptied of an earlier run.
+        cards: Cards of the models, by task.
+        settings: Size and quality of the overlay.
+
+    Attributes:
+        records: The records of all frames, durations included.
+    """
+
+    def __init__(
+        self, folder: Path, cards: Mapping[TaskName, ModelCard], settings: PublisherSettings
+    ) -> None:
+        prepare_folder(folder)
+        self.records: list[dict[str, Any]] = []
+        self._pictures = folder / PICTURES
+        self._cards = cards
+        self._settings = settings
+        self._files = ResultFiles(folder)
+        self._timings = GrowingFile(folder / TIMINGS)
+        self._bag = BagWriter(folder / RESULTS_BAG, compressed=True)
+
+    def __enter__(self) -> Self:
+        """Open the bag."""
+        self._bag.__enter__()
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_val: BaseException | None,
+        exc_tb: TracebackType | None,
+    ) -> None:
+        """Close all files; what was written stays, also after an exception."""
+        self._bag.__exit__(exc_type, exc_val, exc_tb)
+        self._files.close()
+        self._timings.close()
+
+    def write(self, results: FrameResults, log_time_ns: int) -> None:
+        """Write the results of a frame.
+
+        Args:
+            results: The results, with what they took.
+            log_time_ns: When the image was recorded (ns).
+
+        Raises:
+            OSError: A file cannot be written.
+        """
+        timed = frame_record(results)
+        record = without_timing(timed)
+        self._files.write_record(record)
+        self._timings.append(json.dumps(timing_of(timed)).encode() + b'\n')
+        if not self.records:
+            self._write_labels(log_time_ns)
+        self.records.append(timed)
+        self._write_messages(_timeless(results), record, log_time_ns)
+
+    def write_diagnostics(self, message: object, log_time_ns: int) -> None:
+        """Write a message on /diagnostics."""
+        self._message(names.DIAGNOSTICS, message, log_time_ns)
+
+    def _write_labels(self, log_time_ns: int) -> None:
+        header = FrameHeader(log_time_ns, '', 0, 0, 0)
+        for task, card in self._cards.items():
+            self._message(names.labels(task), label_info_message(card, header), log_time_ns)
+
+    def _write_messages(
+        self, results: FrameResults, record: Mapping[str, Any], log_time_ns: int
+    ) -> None:
+        for task, result in results.results.items():
+            for topic, _, convert in (*RESULT_TOPICS[task], report_topic(task)):
+                self._message(topic, convert(result), log_time_ns)
+        overlay = overlay_message(
+            results, width=self._settings.overlay_width, quality=self._settings.overlay_quality
+        )
+        self._message(names.OVERLAY, overlay, log_time_ns)
+        (self._pictures / f'{results.header.stamp_ns}.jpg').write_bytes(bytes(overlay.data))
+        collection = {'type': 'FeatureCollection', 'features': record_features(record)}
+        self._message(names.GEOJSON, String(data=json.dumps(collection)), log_time_ns)
+
+    def _message(self, topic: str, message: object, log_time_ns: int) -> None:
+        cdr = to_cdr(message, self._bag.store)
+        self._bag.write('/' + topic.lstrip('/'), type_name_of(type(message)), cdr, log_time_ns)
+
+
+def prepare_folder(folder: Path) -> None:
+    """Make the output folder, without what an earlier run left in it."""
+    for name in (RESULTS_BAG, PICTURES):
+        shutil.rmtree(folder / name, ignore_errors=True)
+    for path in (*folder.glob('results.*.jsonl'), *folder.glob('results.*.geojson')):
+        path.unlink()
+    for name in _OWN_FILES:
+        (folder / name).unlink(missing_ok=True)
+    (folder / PICTURES).mkdir(parents=True)
+
+
+def _timeless(results: FrameResults) -> FrameResults:
+    """Return results without durations, which differ from run to run."""
+    bare = {
+        task: replace(result, report=replace(result.report, latency_ms=None))
+        for task, result in results.results.items()
+    }
+    return replace(results, results=bare, latency_ms=None)
