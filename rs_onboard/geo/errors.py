@@ -17,5 +17,13 @@ class MapError(ValueError):
     """A reference map that is missing, broken or not where the flight is."""
 
 
+class TerrainError(ValueError):
+    """A terrain model that is missing, broken or of another kind."""
+
+
+class AreaError(ValueError):
+    """An area of interest that is none."""
+
+
 class RegistrationError(ValueError):
     """A frame that cannot be brought into register with the map."""

@@ -10,7 +10,7 @@ those of small turns about the axes of the parent, as in sensor_msgs/Imu.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from rs_onboard.geo.rotation import Quaternion
+    from rs_onboard.geo.terrain import Terrain
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class Pose:
         height_sigma_m: Standard deviation of the height [m], likewise.
         assumed: Which of these are assumed and not told: `position`, `attitude`, `height`.
         unknown: Why height or orientation are missing, empty where both are known.
+        terrain: The relief below, None for flat ground at `height_m`.
     """
 
     stamp_ns: int
@@ -49,6 +51,7 @@ class Pose:
     height_sigma_m: float | None = None
     assumed: tuple[str, ...] = ()
     unknown: str = ''
+    terrain: Terrain | None = field(default=None, repr=False, compare=False)
 
     def tilt_rad(self) -> float | None:
         """Angle between the view axis and straight down [rad], None without an orientation."""

@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 
 from rs_onboard.geo.errors import CameraError, RegistrationError
-from rs_onboard.geo.footprint import bearing
+from rs_onboard.geo.lens import bearing
 from rs_onboard.geo.rotation import rotation_matrix
 from rs_onboard.geo.wgs84 import offset_to_wgs84, wgs84_to_offset
 

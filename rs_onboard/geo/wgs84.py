@@ -26,7 +26,7 @@ def offset_to_wgs84(
     latitudes.
     """
     origin = np.array([longitude_deg, latitude_deg])
-    return np.asarray(origin + np.degrees(offsets / _radii(latitude_deg)))
+    return np.asarray(origin + np.degrees(offsets / radii_at(latitude_deg)))
 
 
 def wgs84_to_offset(
@@ -38,10 +38,10 @@ def wgs84_to_offset(
     """
     turned = points - np.array([longitude_deg, latitude_deg])
     turned[:, 0] = (turned[:, 0] + 180.0) % 360.0 - 180.0
-    return np.asarray(np.radians(turned) * _radii(latitude_deg))
+    return np.asarray(np.radians(turned) * radii_at(latitude_deg))
 
 
-def _radii(latitude_deg: float) -> NDArray[np.float64]:
+def radii_at(latitude_deg: float) -> NDArray[np.float64]:
     """Return the radii [m] of the circles that east and north follow at a latitude."""
     latitude = math.radians(latitude_deg)
     squeeze = 1.0 - ECCENTRICITY_SQUARED * math.sin(latitude) ** 2

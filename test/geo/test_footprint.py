@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from rs_onboard.geo.camera import CameraModel
 from rs_onboard.geo.errors import CameraError
-from rs_onboard.geo.footprint import bearing, footprint, ground_offsets, within_date_line
+from rs_onboard.geo.footprint import footprint, ground_offsets, within_date_line
+from rs_onboard.geo.lens import bearing
 from rs_onboard.geo.pose import Pose
 from rs_onboard.geo.rotation import NADIR_MOUNT, from_roll_pitch_yaw, multiply
 from rs_onboard.geo.wgs84 import offset_to_wgs84, wgs84_to_offset
