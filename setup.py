@@ -20,7 +20,9 @@ EXECUTABLES = {
     'scene': 'rs_onboard.nodes.scene',
     'detection': 'rs_onboard.nodes.detection',
     'segmentation': 'rs_onboard.nodes.segmentation',
+    'change': 'rs_onboard.nodes.change',
     'publisher': 'rs_onboard.nodes.publisher',
+    'recorder': 'rs_onboard.nodes.recorder',
 }
 
 

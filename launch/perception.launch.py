@@ -12,8 +12,8 @@ from launch_ros.actions import Node
 
 from launch import LaunchContext, LaunchDescription
 from rs_onboard.nodes.locations import share_directory
+from rs_onboard.nodes.node_settings import DEFAULT_TASKS, TASKS
 from rs_onboard.nodes.parameter_file import check_parameter_file, lookup, parse_assignments
-from rs_onboard.nodes.settings import TASKS
 
 LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'fatal']
 OVERRIDES = ('image_topic', 'image_transport', 'camera_info_topic', 'source')
@@ -52,6 +52,12 @@ ARGUMENTS = [
         choices=['', 'raw', 'compressed'],
     ),
     argument('camera_info_topic', '', f'Topic of the camera intrinsics; {AS_FILE}.'),
+    argument(
+        'record',
+        '',
+        f'What is recorded: never, events or always (record.mode); {AS_FILE}.',
+        choices=['', 'never', 'events', 'always'],
+    ),
     argument('namespace', '', 'Namespace of all nodes, for several cameras.'),
     argument(
         'use_sim_time', 'false', 'Take the time from /clock (bags).', choices=['true', 'false']
@@ -77,6 +83,8 @@ def start(context: LaunchContext) -> list[object]:
         changes = [f'{name}={value(name)}' for name in OVERRIDES if value(name)]
         if value('tasks'):
             changes.append(f'tasks=[{value("tasks")}]')
+        if value('record'):
+            changes.append(f'record.mode={value("record")}')
         given = parse_assignments(changes)
     except ValueError as exc:
         # What launch prints for other exceptions is a traceback.
@@ -84,8 +92,10 @@ def start(context: LaunchContext) -> list[object]:
     names = ['perception']
     if value('composition') == 'nodes':
         source = given.get('source') or lookup(sections, 'camera', 'source')
-        tasks = given.get('tasks') or lookup(sections, 'tiler', 'tasks') or TASKS
-        names = [*(['camera'] if source else []), 'tiler', *tasks, 'publisher']
+        tasks = given.get('tasks') or lookup(sections, 'tiler', 'tasks') or DEFAULT_TASKS
+        mode = lookup(sections, 'recorder', 'record.mode') or 'never'
+        recorder = ['recorder'] if given.get('record.mode', mode) != 'never' else []
+        names = [*(['camera'] if source else []), 'tiler', *tasks, 'publisher', *recorder]
     return [
         Node(
             package='rs_onboard',

@@ -62,8 +62,8 @@ def run(options: argparse.Namespace) -> int:
         # Importing takes a second in which nothing is open yet, and to be ended is no error.
         signal.signal(number, lambda *_: os._exit(0))
     from rs_onboard.nodes.locations import share_directory  # noqa: PLC0415
+    from rs_onboard.nodes.node_settings import DEFAULT_TASKS  # noqa: PLC0415
     from rs_onboard.nodes.process import make_nodes  # noqa: PLC0415
-    from rs_onboard.nodes.settings import TASKS  # noqa: PLC0415
     from rs_onboard.nodes.start import run_nodes  # noqa: PLC0415
 
     named = {
@@ -79,8 +79,9 @@ def run(options: argparse.Namespace) -> int:
     if options.composition == 'process':
         return run_nodes(make_nodes, arguments=arguments)
     camera = ['camera'] if values.get('source') else []
-    tasks = values.get('tasks', TASKS)
-    return run_each([*camera, 'tiler', *tasks, 'publisher'], arguments)
+    tasks = values.get('tasks', DEFAULT_TASKS)
+    recorder = ['recorder'] if values.get('record.mode', 'never') != 'never' else []
+    return run_each([*camera, 'tiler', *tasks, 'publisher', *recorder], arguments)
 
 
 def node_arguments(options: argparse.Namespace, params: Path, changes: list[str]) -> list[str]:

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from std_msgs.msg import Float64
 
     from rs_onboard.geo.camera import CameraModel
-    from rs_onboard.nodes.settings import FrameSettings
+    from rs_onboard.nodes.node_settings import FrameSettings
 
 
 class FrameMaker:

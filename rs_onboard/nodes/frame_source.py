@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rs_onboard.nodes.lifecycle import PerceptionNode
-    from rs_onboard.nodes.settings import FrameSettings
+    from rs_onboard.nodes.node_settings import FrameSettings
     from rs_onboard.perception.frame import Frame
 
 ImageMessage: TypeAlias = Union[Image, CompressedImage]  # noqa: UP007  (evaluated at run time)

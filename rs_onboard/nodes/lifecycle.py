@@ -4,12 +4,13 @@
 
 from __future__ import annotations
 
+import threading
 import time
 import traceback
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rcl_interfaces.msg import (
     FloatingPointRange,
     IntegerRange,
@@ -19,24 +20,36 @@ from rcl_interfaces.msg import (
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
-from rs_onboard.inference.errors import FieldError
+from rs_onboard.health.limits import Rate
+from rs_onboard.health.machine_watch import MachineLimits
+from rs_onboard.health.states import Finding, State
+from rs_onboard.inference.errors import FieldError, ModelError, ProviderError
 from rs_onboard.nodes import names
+from rs_onboard.nodes.component import Component
 from rs_onboard.nodes.exchange import Exchange
+from rs_onboard.nodes.node_settings import NodeSettings
 from rs_onboard.nodes.parameters import ParameterSpec, specs, unknown_parameter
-from rs_onboard.nodes.settings import NODE_SETTINGS, NodeSettings
+from rs_onboard.nodes.settings import NODE_SETTINGS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from rclpy.parameter import Parameter
 
-    from rs_onboard.perception.worker import Counts
+    from rs_onboard.perception.worker import Counts, Worker
 
 # What a callback complains about is logged at most this often, counted always.
 LOG_PERIOD_S = 5.0
 
 # Matters of complaint that are remembered.
 MAX_MATTERS = 64
+
+# The executor shows that it serves callbacks this often; if not for so long, it hangs in one.
+BEAT_S = 0.5
+BLOCKED_S = 5.0
+
+# Why a node could not be configured or activated, by what was raised.
+FAULTS = ((ProviderError, 'provider_refused'), (ModelError, 'model_refused'))
 
 _SUCCESS = TransitionCallbackReturn.SUCCESS
 _FAILURE = TransitionCallbackReturn.FAILURE
@@ -61,7 +74,13 @@ class PerceptionNode(LifecycleNode):
         super().__init__(name, **arguments)
         self.exchange = exchange or Exchange()
         self.fault = ''
+        self._fault_cause = ''
         self.state = 'unconfigured'
+        # While a transition is under way, what a node is made of is not looked at.
+        self._in_transition = threading.RLock()
+        self._last_beat_s: float | None = None
+        self._next_diagnostics_s = 0.0
+        self._rate = Rate()
         # Durations and watchdogs must not stand still or jump with the time of day or a bag.
         self.steady_clock = Clock(clock_type=ClockType.STEADY_TIME)
         self._complained: dict[str, float] = {}
@@ -72,12 +91,12 @@ class PerceptionNode(LifecycleNode):
         self.settings = self._declare()
         self.add_on_set_parameters_callback(self._on_set_parameters)
         self._guard_transitions()
-        self._diagnostics = self.create_publisher(DiagnosticArray, names.DIAGNOSTICS, 10)
-        self._timer = self.create_timer(
-            self.settings.diagnostics_period_s,
-            self.guarded(self._publish_diagnostics),
-            clock=self.steady_clock,
+        self.component = Component(
+            f'{self.get_fully_qualified_name().lstrip("/")}: perception', self.get_logger()
         )
+        self._diagnostics = self.create_publisher(DiagnosticArray, names.DIAGNOSTICS, 10)
+        self._timer = self.create_timer(BEAT_S, self._beat, clock=self.steady_clock)
+        self.exchange.watchdog.add(self, _machine_limits(self.settings))
 
     # What subclasses fill.
 
@@ -100,6 +119,25 @@ class PerceptionNode(LifecycleNode):
     def health(self) -> tuple[str, dict[str, str]]:
         """Return a warning (empty if there is none) and values for the diagnostics."""
         return '', {}
+
+    def findings(self) -> list[Finding]:
+        """Return what is wrong now, each with its name and its state."""
+        return []
+
+    def workers(self) -> list[Worker[Any]]:
+        """Return the workers whose threads the watchdog looks after."""
+        return []
+
+    def watch(self, now_s: float, awake_since_s: float) -> None:
+        """Look after what may hang; called by the watchdog, see `Watched.look`."""
+
+    def entries(self) -> list[DiagnosticStatus]:
+        """Return further entries for /diagnostics."""
+        return []
+
+    def must_restart(self) -> str:
+        """See `Watched.must_restart`."""
+        return ''
 
     # Lifecycle.
 
@@ -160,24 +198,28 @@ class PerceptionNode(LifecycleNode):
         action: Callable[[], None],
         undo: Callable[[], None] | None,
     ) -> TransitionCallbackReturn:
-        try:
-            action()
-        except (ValueError, OSError, RuntimeError) as exc:
-            self._fail(name, str(exc))
-        except Exception as exc:  # noqa: BLE001  (a transition must not raise into the executor)
-            self.get_logger().debug(traceback.format_exc())
-            self._fail(name, f'unexpected {type(exc).__name__}: {exc}')
-        else:
-            self.fault = ''
-            self.state = reached
-            self.get_logger().debug(f'{reached} after {name}')
-            return _SUCCESS
-        if undo is not None:
-            self.guarded(undo)()
-        return _FAILURE
+        with self.exchange.watchdog.transition(), self._in_transition:
+            try:
+                action()
+            except (ValueError, OSError, RuntimeError) as exc:
+                self._fail(name, str(exc), exc)
+            except Exception as exc:  # noqa: BLE001  (it must not raise into the executor)
+                self.get_logger().debug(traceback.format_exc())
+                self._fail(name, f'unexpected {type(exc).__name__}: {exc}', exc)
+            else:
+                self.fault = ''
+                self.state = reached
+                self.component.forget()
+                self.get_logger().debug(f'{reached} after {name}')
+                return _SUCCESS
+            if undo is not None:
+                self.guarded(undo)()
+            return _FAILURE
 
-    def _fail(self, name: str, reason: str) -> None:
+    def _fail(self, name: str, reason: str, exc: Exception) -> None:
         self.fault = reason
+        causes = (cause for kind, cause in FAULTS if isinstance(exc, kind))
+        self._fault_cause = next(causes, f'cannot_{name.replace(" ", "_")}')
         self.get_logger().error(f'cannot {name}: {reason}')
         self.guarded(self._publish_diagnostics)()
 
@@ -185,6 +227,11 @@ class PerceptionNode(LifecycleNode):
         if self._bad_parameters:
             raise FieldError(' '.join(self._bad_parameters))
         self.setup()
+
+    def destroy_node(self) -> None:
+        """Leave the watchdog, then end."""
+        self.exchange.watchdog.remove(self)
+        super().destroy_node()
 
     # Parameters.
 
@@ -270,40 +317,110 @@ class PerceptionNode(LifecycleNode):
         self._complained[matter] = now
         self.get_logger().warning(reason)
 
+    def incident(self, cause: str, text: str, state: State = State.DEGRADED) -> None:
+        """Take an event that makes the node less than fine for a while.
+
+        Args:
+            cause: Its name, as in the table of docs/diagnostics.md.
+            text: One line: what was found and what to do.
+            state: How bad it is.
+        """
+        self.component.incident(Finding(cause, text, state))
+
+    def look(self, now_s: float, awake_since_s: float) -> None:
+        """Look after the workers and publish what is due; see `Watched.look`."""
+        self.guarded(self._look)(now_s, awake_since_s)
+
+    def _look(self, now_s: float, awake_since_s: float) -> None:
+        if self._last_beat_s is None or not self._in_transition.acquire(blocking=False):
+            # Not served yet, or busy to load a model: there is nothing to look after.
+            return
+        try:
+            if self.state == 'active':
+                self._revive()
+                self.watch(now_s, awake_since_s)
+            blocked = self.exchange.watchdog.blocked_s(self._last_beat_s, now_s)
+            if blocked > BLOCKED_S:
+                self.incident(
+                    'executor_blocked',
+                    f'callbacks are not served for {blocked:.0f} s; one of them hangs. Restart the '
+                    'process',
+                    State.FAILED,
+                )
+            if now_s >= self._next_diagnostics_s:
+                self._next_diagnostics_s = now_s + self.settings.diagnostics_period_s
+                self._publish_diagnostics()
+            else:
+                self._judge()
+        finally:
+            self._in_transition.release()
+
+    def _beat(self) -> None:
+        self._last_beat_s = time.monotonic()
+
+    def _revive(self) -> None:
+        for worker in self.workers():
+            if worker.revive():
+                text = f'{worker.name}: its thread ended and was started again'
+                self.incident('worker_died', text, State.FAILED)
+
     def _publish_diagnostics(self) -> None:
-        array = DiagnosticArray(status=[self.diagnostic()])
+        array = DiagnosticArray(status=[self.diagnostic(), *self.entries()])
         array.header.stamp = self.get_clock().now().to_msg()
         self._diagnostics.publish(array)
 
+    def _judge(self) -> dict[str, str]:
+        """Take what is wrong now into account; returns the values for the diagnostics."""
+        warning, values = self.health()
+        found = []
+        if self.fault:
+            found.append(Finding(self._fault_cause, self.fault, State.FAILED))
+        if warning:
+            found.append(Finding('warning', warning))
+        if self._waits_for_clock():
+            text = 'use_sim_time is set and nobody publishes /clock yet'
+            found.append(Finding('no_clock', text))
+        for worker in self.workers():
+            if trouble := worker.trouble():
+                busy = worker.busy_s() > 0
+                found.append(
+                    Finding(
+                        'worker_hangs' if busy else 'left_behind',
+                        trouble,
+                        State.STALE if busy else State.DEGRADED,
+                    )
+                )
+        self.component.judge([*found, *self.findings()], self.settings.health_hold_s)
+        return values
+
     def diagnostic(self) -> DiagnosticStatus:
         """Return the state, warning and counters of the node."""
-        warning, values = self.health()
-        if not warning and self._waits_for_clock():
-            warning = 'use_sim_time is set and nobody publishes /clock yet'
-        level = DiagnosticStatus.OK
-        message = self.state
-        if self.fault:
-            level, message = DiagnosticStatus.ERROR, self.fault
-        elif warning:
-            level, message = DiagnosticStatus.WARN, warning
-        values = {'state': self.state, **values}
+        values = {'state': self.state, **self._judge()}
         if counts := self.counts():
             values['received'] = str(counts.received)
             values['done'] = str(counts.done)
             values['waiting'] = str(counts.waiting)
             for name, number in sorted(counts.dropped.items()):
                 values[f'dropped.{name}'] = str(number)
-        return DiagnosticStatus(
-            level=level,
-            name=f'{self.get_fully_qualified_name().lstrip("/")}: perception',
-            message=message,
-            hardware_id='rs_onboard',
-            values=[KeyValue(key=key, value=value) for key, value in values.items()],
-        )
+            rate = self._rate.update(counts.done, time.monotonic())
+            values['rate_hz'] = '' if rate is None else f'{rate:.2f}'
+        rss_mb = self.exchange.watchdog.readings.process.rss_mb
+        values['rss_mb'] = '' if rss_mb is None else f'{rss_mb:.0f}'
+        return self.component.message(self.state, values)
 
     def _waits_for_clock(self) -> bool:
         clock = self.get_clock()
         return bool(clock.ros_time_is_active) and clock.now().nanoseconds == 0
+
+
+def _machine_limits(settings: NodeSettings) -> MachineLimits:
+    return MachineLimits(
+        warm_c=settings.temperature_warm_c,
+        hot_c=settings.temperature_hot_c,
+        critical_c=settings.temperature_critical_c,
+        disk_mb=settings.disk_low_mb,
+        memory_mb=settings.memory_low_mb,
+    )
 
 
 def _names(settings: type) -> list[str]:

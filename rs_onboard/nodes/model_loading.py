@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rs_onboard.inference.model import Model
     from rs_onboard.inference.runtime_settings import ProviderPolicy
     from rs_onboard.inference.signature import TrustedKeys
-    from rs_onboard.nodes.settings import ModelSettings, RuntimeFields
+    from rs_onboard.nodes.model_settings import ModelSettings, RuntimeFields
 
 
 def load_task_model(settings: ModelSettings, task: TaskName, progress: Progress) -> Model:

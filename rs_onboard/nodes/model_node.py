@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from rs_onboard.inference.card import TaskName
     from rs_onboard.inference.model import Model
     from rs_onboard.nodes.exchange import Exchange
-    from rs_onboard.nodes.settings import ModelSettings
+    from rs_onboard.nodes.model_settings import ModelSettings
     from rs_onboard.perception.task import ModelTask
 
 A = TypeVar('A')

@@ -15,6 +15,14 @@ DETECTIONS = 'detections'
 DETECTION_CORNERS = 'detections/corners'
 SEGMENTATION = 'segmentation'
 CONFIDENCE = 'segmentation/confidence'
+CHANGE_MASK = 'change/mask'
+CHANGE_REGIONS = 'change/regions'
+CHANGE_OUTLINES = 'change/outlines'
+CHANGE_REGISTRATION = 'change/registration'
+CHANGE_OVERLAY = 'change/overlay/compressed'
+
+# Service that records the seconds around its call.
+RECORD_TRIGGER = '~/trigger'
 
 # Frames with camera and pose, handed over within one process only.
 FRAMES = 'frames'

@@ -16,6 +16,7 @@ from rs_onboard.perception.overlay import render_overlay
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from rs_onboard.perception.frame import FrameHeader
     from rs_onboard.perception.results import FrameResults
 
 
@@ -28,9 +29,14 @@ def overlay_message(results: FrameResults, *, width: int, quality: int) -> Compr
         quality: JPEG quality, 1 to 100.
     """
     picture = render_overlay(results, _image(results), max_width=width, age_ms=results.latency_ms)
+    return jpeg_message(results.header, picture, quality)
+
+
+def jpeg_message(header: FrameHeader, picture: NDArray[np.uint8], quality: int) -> CompressedImage:
+    """Write (H, W, 3) uint8 RGB as JPEG."""
     bgr = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
     _, data = cv2.imencode('.jpg', bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
-    message = CompressedImage(header=header_message(results.header), format='jpeg')
+    message = CompressedImage(header=header_message(header), format='jpeg')
     message.data.frombytes(np.asarray(data, np.uint8).tobytes())
     return message
 

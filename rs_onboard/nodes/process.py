@@ -8,9 +8,11 @@ import sys
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from rs_onboard.nodes.camera import CameraNode
+from rs_onboard.nodes.change import ChangeNode
 from rs_onboard.nodes.detection import DetectionNode
 from rs_onboard.nodes.exchange import Exchange
 from rs_onboard.nodes.publisher import PublisherNode
+from rs_onboard.nodes.recorder import RecorderNode
 from rs_onboard.nodes.scene import SceneNode
 from rs_onboard.nodes.segmentation import SegmentationNode
 from rs_onboard.nodes.start import as_parameters, run_nodes
@@ -21,14 +23,15 @@ if TYPE_CHECKING:
 
     from rs_onboard.inference.card import TaskName
     from rs_onboard.nodes.lifecycle import PerceptionNode
-    from rs_onboard.nodes.task_node import TaskNode
+    from rs_onboard.nodes.model_node import ModelNode
 
 N = TypeVar('N', bound='PerceptionNode')
 
-TASK_NODES: Mapping[TaskName, type[TaskNode[Any]]] = {
+TASK_NODES: Mapping[TaskName, type[ModelNode[Any, Any]]] = {
     'scene': SceneNode,
     'detection': DetectionNode,
     'segmentation': SegmentationNode,
+    'change': ChangeNode,
 }
 
 
@@ -38,7 +41,7 @@ def make_nodes(
     """Make the nodes of a graph, senders before takers.
 
     The parameter `tasks` says which task nodes there are; without a `source` there is no camera
-    node.
+    node, and with `record.mode` never there is no recorder.
 
     Args:
         overrides: Parameters for every node that has them; they beat those of files.
@@ -53,7 +56,9 @@ def make_nodes(
     tiler = make(TilerNode)
     camera = [make(CameraNode)] if tiler.given('source') else []
     tasks = [make(node) for task, node in TASK_NODES.items() if task in tiler.settings.tasks]
-    return [*camera, tiler, *tasks, make(PublisherNode)]
+    records = tiler.given('record.mode') not in {None, 'never'}
+    recorder = [make(RecorderNode)] if records else []
+    return [*camera, tiler, *tasks, make(PublisherNode), *recorder]
 
 
 def main() -> None:

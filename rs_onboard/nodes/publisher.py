@@ -5,7 +5,9 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,13 +21,18 @@ from rs_onboard.nodes.frame_source import Arrival, FrameSource
 from rs_onboard.nodes.lifecycle import PerceptionNode
 from rs_onboard.nodes.locations import model_folder
 from rs_onboard.nodes.overlay_message import overlay_message
-from rs_onboard.nodes.result_inlets import RESULT_INLETS, ResultInlet
+from rs_onboard.nodes.result_inlets import RESULT_INLETS, ChangeInlet, ResultInlet
 from rs_onboard.nodes.settings import PublisherSettings
 from rs_onboard.nodes.start import run_node
 from rs_onboard.perception.join import Joined, StampJoin
 from rs_onboard.perception.records import frame_collection
 from rs_onboard.perception.result_files import ResultFiles
-from rs_onboard.perception.results import RESULT_TYPES, FrameResults, TaskReport
+from rs_onboard.perception.results import (
+    RESULT_TYPES,
+    ChangeResult,
+    FrameResults,
+    TaskReport,
+)
 from rs_onboard.perception.worker import Counts, Worker
 
 if TYPE_CHECKING:
@@ -53,9 +60,17 @@ class PublisherNode(PerceptionNode):
         self._decoder: Worker[Arrival] = Worker(
             'publisher-frames', self._decode, on_error=lambda exc: complain(f'frame lost: {exc!r}')
         )
+        # Changes come late by design, so no frame waits for them: they are published alone.
+        self._changes: Worker[ChangeResult] = Worker(
+            'publisher-changes',
+            self._publish_changes,
+            on_error=lambda exc: complain(f'changes lost: {exc!r}'),
+        )
         self._cards: dict[TaskName, ModelCard] = {}
         self._inlets: list[ResultInlet[Any]] = []
         self._outlet: Outlet[FrameResults] | None = None
+        self._pictures: Outlet[FrameResults] | None = None
+        self._files_lock = threading.Lock()
         self._files: ResultFiles | None = None
         self._file_fault = ''
         self._unwritten = 0
@@ -77,16 +92,22 @@ class PublisherNode(PerceptionNode):
             self.exchange,
             names.RESULTS,
             (
-                Writer(names.OVERLAY, CompressedImage, self._overlay),
                 Writer(
                     names.GEOJSON, String, lambda r: String(data=json.dumps(frame_collection(r)))
                 ),
             ),
         )
+        self._pictures = Outlet(
+            self,
+            self.exchange,
+            names.OVERLAY,
+            (Writer(names.OVERLAY, CompressedImage, self._overlay),),
+        )
 
     def start(self) -> None:
         """Take frames and results, by reference where their nodes are in this process."""
         self._worker.start()
+        self._changes.start()
         if not self.exchange.connect(self.resolve_topic_name(names.FRAMES), self._on_frame):
             self._source = FrameSource(self, self.settings, self._decoder.mailbox.put)
             self._decoder.start()
@@ -96,6 +117,11 @@ class PublisherNode(PerceptionNode):
             inlet.start()
             self._inlets.append(inlet)
             self.exchange.connect(self._skipped(task), self._on_skipped)
+        if 'change' in self.settings.tasks:
+            card = load_card(model_folder(self.settings.change_model))
+            changes = ChangeInlet(self, 'change', card, self._on_change)
+            changes.start()
+            self._inlets.append(changes)
         self._expiry = self.create_timer(0.1, self.guarded(self._expire), clock=self.steady_clock)
 
     def halt(self) -> None:
@@ -113,22 +139,29 @@ class PublisherNode(PerceptionNode):
         if self._expiry is not None:
             self.destroy_timer(self._expiry)
             self._expiry = None
-        if not self._worker.stop():
+        if not (self._worker.stop() and self._changes.stop()):
             self.complain('hangs in a frame; left behind')
 
     def release(self) -> None:
         """Close files and publishers."""
-        if self._outlet is not None:
-            self._outlet.close()
-            self._outlet = None
+        for outlet in (self._outlet, self._pictures):
+            if outlet is not None:
+                outlet.close()
+        self._outlet = self._pictures = None
         if self._files is not None:
             self._files.close()
             self._files = None
         self._file_fault = ''
 
     def counts(self) -> Counts:
-        """Return what became of the frames whose results were joined."""
-        return self._worker.mailbox.counts()
+        """Return what became of the frames whose results were joined, and of changes."""
+        joined, changes = (w.mailbox.counts() for w in (self._worker, self._changes))
+        return Counts(
+            joined.received + changes.received,
+            joined.done + changes.done,
+            dict(Counter(joined.dropped) + Counter(changes.dropped)),
+            joined.waiting + changes.waiting,
+        )
 
     def health(self) -> tuple[str, dict[str, str]]:
         """Return the latency of the last frame and how the result files are doing."""
@@ -142,7 +175,7 @@ class PublisherNode(PerceptionNode):
             values['latency_ms.last'] = f'{self._last_latency_ms:.1f}'
         if self.settings.results_dir:
             values['frames_not_written'] = str(self._unwritten)
-        trouble = self._worker.trouble() or self._decoder.trouble()
+        trouble = self._worker.trouble() or self._decoder.trouble() or self._changes.trouble()
         return trouble or self._file_fault or silence, values
 
     def _on_frame(self, frame: Frame) -> None:
@@ -150,6 +183,11 @@ class PublisherNode(PerceptionNode):
 
     def _on_result(self, task: TaskName, result: TaskResult) -> None:
         self._add(result.header.stamp_ns, task, result)
+
+    def _on_change(self, task: TaskName, result: TaskResult) -> None:
+        del task
+        if isinstance(result, ChangeResult):
+            self._changes.mailbox.put(result)
 
     def _on_skipped(self, stamp_ns: int) -> None:
         if self._join.drop(stamp_ns):
@@ -177,9 +215,23 @@ class PublisherNode(PerceptionNode):
     def _work(self, joined: Joined[Any]) -> str | None:
         results = self._collect(joined)
         assert self._outlet is not None
+        assert self._pictures is not None
         self._last_latency_ms = results.latency_ms
         try:
+            self._pictures.send(results)
             self._outlet.send(results)
+        finally:
+            self._keep(results)
+        return None
+
+    def _publish_changes(self, result: ChangeResult) -> str | None:
+        header = result.header
+        results = FrameResults(header, None, {'change': result}, _age_ms(header.received_ns))
+        outlet = self._outlet
+        if outlet is None:
+            return 'inactive'
+        try:
+            outlet.send(results)
         finally:
             self._keep(results)
         return None
@@ -189,7 +241,8 @@ class PublisherNode(PerceptionNode):
         if self._files is None:
             return
         try:
-            self._files.write(results)
+            with self._files_lock:
+                self._files.write(results)
         except OSError as exc:
             self._unwritten += 1
             if not self._file_fault:
@@ -217,17 +270,19 @@ class PublisherNode(PerceptionNode):
             if task not in found:
                 report = TaskReport(task, 'skipped', reason.format(task))
                 found[task] = RESULT_TYPES[task].empty(header, report, card)
-        latency = None
-        if header.received_ns:
-            latency = (time.perf_counter_ns() - header.received_ns) / 1e6
         ordered = {task: found[task] for task in self._cards}
-        return FrameResults(header, frame, ordered, latency)
+        return FrameResults(header, frame, ordered, _age_ms(header.received_ns))
 
     def _overlay(self, results: FrameResults) -> CompressedImage:
         settings = self.settings
         return overlay_message(
             results, width=settings.overlay_width, quality=settings.overlay_quality
         )
+
+
+def _age_ms(received_ns: int) -> float | None:
+    """Return how long ago something arrived on the steady clock [ms], None where nobody knows."""
+    return (time.perf_counter_ns() - received_ns) / 1e6 if received_ns else None
 
 
 def main() -> None:

@@ -13,6 +13,7 @@ from sensor_msgs.msg import Image
 from vision_msgs.msg import Classification, Detection2DArray
 
 from rs_onboard.nodes import names
+from rs_onboard.nodes.change_messages import change_from_messages
 from rs_onboard.nodes.detection_messages import detections_from_message
 from rs_onboard.nodes.exchange import RESULT_QOS
 from rs_onboard.nodes.image_messages import mask_from_message, stamp_to_ns
@@ -20,6 +21,7 @@ from rs_onboard.nodes.result_messages import report_from_message, scene_from_mes
 from rs_onboard.perception.frame import FrameHeader
 from rs_onboard.perception.join import StampJoin
 from rs_onboard.perception.results import (
+    ChangeResult,
     DetectionResult,
     SceneResult,
     SegmentationResult,
@@ -158,8 +160,23 @@ class SegmentationInlet(ResultInlet[SegmentationResult]):
         )
 
 
+class ChangeInlet(ResultInlet[ChangeResult]):
+    """Takes changes."""
+
+    topics = ((names.CHANGE_MASK, Image), (names.CHANGE_REGISTRATION, DiagnosticArray))
+
+    def rebuild(
+        self, header: FrameHeader, report: TaskReport, parts: Mapping[str, Any]
+    ) -> ChangeResult:
+        """See `ResultInlet.rebuild`."""
+        return change_from_messages(
+            header, report, parts[names.CHANGE_MASK], parts[names.CHANGE_REGISTRATION]
+        )
+
+
 RESULT_INLETS: Mapping[TaskName, type[ResultInlet[Any]]] = {
     'scene': SceneInlet,
     'detection': DetectionInlet,
     'segmentation': SegmentationInlet,
+    'change': ChangeInlet,
 }

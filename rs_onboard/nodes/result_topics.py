@@ -12,6 +12,12 @@ from vision_msgs.msg import Classification, Detection2DArray
 from visualization_msgs.msg import ImageMarker
 
 from rs_onboard.nodes import names
+from rs_onboard.nodes.change_messages import (
+    change_mask_message,
+    outlines_message,
+    regions_message,
+    registration_message,
+)
 from rs_onboard.nodes.detection_messages import corners_message, detections_message
 from rs_onboard.nodes.image_messages import mono8_message
 from rs_onboard.nodes.result_messages import (
@@ -47,6 +53,12 @@ RESULT_TOPICS: Mapping[TaskName, tuple[ResultTopic, ...]] = {
     'segmentation': (
         ResultTopic(names.SEGMENTATION, Image, lambda r: mono8_message(r.header, r.labels)),
         ResultTopic(names.CONFIDENCE, Image, lambda r: mono8_message(r.header, r.confidence)),
+    ),
+    'change': (
+        ResultTopic(names.CHANGE_MASK, Image, change_mask_message),
+        ResultTopic(names.CHANGE_REGIONS, Detection2DArray, regions_message),
+        ResultTopic(names.CHANGE_OUTLINES, ImageMarker, outlines_message),
+        ResultTopic(names.CHANGE_REGISTRATION, DiagnosticArray, registration_message),
     ),
 }
 

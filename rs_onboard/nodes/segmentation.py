@@ -7,8 +7,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rs_onboard.nodes.exchange import Writer
+from rs_onboard.nodes.model_settings import SegmentationSettings
 from rs_onboard.nodes.result_topics import RESULT_TOPICS
-from rs_onboard.nodes.settings import SegmentationSettings
 from rs_onboard.nodes.start import run_node
 from rs_onboard.nodes.task_making import make_segmentation
 from rs_onboard.nodes.task_node import TaskNode

@@ -5,13 +5,20 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
 
+from rs_onboard.geo.reference.opening import open_map
+from rs_onboard.geo.reference.view import ReferenceMap
+from rs_onboard.geo.registration import RegistrationLimits
 from rs_onboard.inference.card import load_card
+from rs_onboard.inference.errors import FieldError
 from rs_onboard.nodes.locations import model_folder
+from rs_onboard.nodes.node_settings import TILE_TASKS
 from rs_onboard.nodes.parameters import class_numbers
-from rs_onboard.nodes.settings import TASKS
+from rs_onboard.perception.alignment import AlignmentLimits
 from rs_onboard.perception.detection import DetectionLimits, DetectionTask
+from rs_onboard.perception.map_change import ChangeLimits, MapChangeTask
 from rs_onboard.perception.scene import SceneTask
 from rs_onboard.perception.segmentation import SegmentationTask
 from rs_onboard.perception.task import plan_for
@@ -21,14 +28,16 @@ from rs_onboard.perception.tracking import Tracker
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from rs_onboard.geo.registration import MatcherName
     from rs_onboard.inference.card import TaskName
     from rs_onboard.inference.model import Model
-    from rs_onboard.nodes.settings import (
+    from rs_onboard.nodes.model_settings import (
+        ChangeSettings,
         DetectionSettings,
         SceneSettings,
         SegmentationSettings,
-        TilerSettings,
     )
+    from rs_onboard.nodes.settings import TilerSettings
     from rs_onboard.perception.results import TaskResult
     from rs_onboard.perception.task import Task
     from rs_onboard.perception.tiles import TilePlan
@@ -64,6 +73,45 @@ def make_detection(settings: DetectionSettings, model: Model) -> DetectionTask:
     return DetectionTask(model, batch=settings.batch, limits=limits, tracker=tracker)
 
 
+def make_change(settings: ChangeSettings, model: Model) -> MapChangeTask:
+    """Make the change task, with its map.
+
+    Raises:
+        FieldError: No map is given.
+        MapError: The map is missing or broken.
+        TaskError: Settings do not fit together.
+    """
+    if not settings.reference:
+        raise FieldError(
+            "parameter change.reference: found ''; expected the reference map to compare frames "
+            'with, an .mbtiles or GeoTIFF file. Make one with `rs_onboard reference build`.'
+        )
+    source = open_map(Path(settings.reference).expanduser())
+    reference = ReferenceMap(source, cache_bytes=settings.cache_mb * 2**20)
+    return MapChangeTask(
+        model,
+        reference,
+        ChangeLimits(
+            matcher=cast('MatcherName', settings.matcher),
+            registration=RegistrationLimits(
+                shift_m=settings.max_shift_m, overlap=settings.least_overlap
+            ),
+            alignment=AlignmentLimits(
+                max_tilt_deg=settings.max_tilt_deg,
+                max_age_days=settings.max_age_days,
+                least_seen=settings.least_overlap,
+            ),
+            batch=settings.batch,
+            overlap=settings.overlap,
+            threshold=settings.threshold,
+            min_area_m2=settings.min_area_m2,
+            finds=settings.finds,
+            looks=settings.looks,
+            candidates=settings.candidates,
+        ),
+    )
+
+
 TASK_MAKERS: Mapping[TaskName, Callable[[Any, Model], Task[TaskResult]]] = {
     'scene': make_scene,
     'detection': make_detection,
@@ -77,7 +125,7 @@ def make_tiler(settings: TilerSettings) -> Tiler:
     Raises:
         CardError: The model of a task has no card.
     """
-    return Tiler({task: _plan(settings, task) for task in TASKS if task in settings.tasks})
+    return Tiler({task: _plan(settings, task) for task in TILE_TASKS if task in settings.tasks})
 
 
 def _plan(settings: TilerSettings, task: TaskName) -> TilePlan:

@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Literal, NamedTuple
 
 from rs_onboard.nodes import names
-from rs_onboard.nodes.settings import TASKS
+from rs_onboard.nodes.node_settings import TASKS, TILE_TASKS
 
 
 class TopicInfo(NamedTuple):
@@ -132,6 +132,49 @@ TASK_OUTPUTS = {
             result=True,
         ),
     ),
+    'change': (
+        TopicInfo(
+            names.CHANGE_MASK,
+            IMAGE,
+            'change',
+            'out',
+            '255 times the probability of change, at most 254, mono8; 255 where frame and map are '
+            'not both seen. Empty without a match.',
+            result=True,
+        ),
+        TopicInfo(
+            names.CHANGE_REGIONS,
+            'vision_msgs/msg/Detection2DArray',
+            'change',
+            'out',
+            'Changed regions, larger ones first: upright boxes, `id` the number of the place.',
+            result=True,
+        ),
+        TopicInfo(
+            names.CHANGE_OUTLINES,
+            'visualization_msgs/msg/ImageMarker',
+            'change',
+            'out',
+            'Their outlines, a list of lines [px].',
+            result=True,
+        ),
+        TopicInfo(
+            names.CHANGE_REGISTRATION,
+            DIAGNOSTICS,
+            'change',
+            'out',
+            'How the frame lies on the map, or what prevents it; then the regions on the ground.',
+            result=True,
+        ),
+        TopicInfo(
+            names.CHANGE_OVERLAY,
+            COMPRESSED_IMAGE,
+            'change',
+            'out',
+            'Frame and map side by side in register, with the regions, JPEG.',
+            result=True,
+        ),
+    ),
 }
 
 PUBLISHER_OUTPUTS = (
@@ -162,8 +205,10 @@ PUBLISHER_OUTPUTS = (
 )
 
 
-def task_topics(task: str) -> tuple[TopicInfo, ...]:
-    """Return the topics that belong to a task: its tiles and its results."""
+def tile_topics(task: str) -> tuple[TopicInfo, ...]:
+    """Return the topics of the tiles of a task; none for one that works on whole frames."""
+    if task not in TILE_TASKS:
+        return ()
     tiles = names.tiles(task)
     return (
         TopicInfo(tiles, IMAGE, 'tiler', 'out', f'Tiles for {task}, stacked under one another.'),
@@ -177,6 +222,13 @@ def task_topics(task: str) -> tuple[TopicInfo, ...]:
         TopicInfo(
             names.report(tiles), DIAGNOSTICS, 'tiler', 'out', 'Scale and GSD of the tiles, and why.'
         ),
+    )
+
+
+def task_topics(task: str) -> tuple[TopicInfo, ...]:
+    """Return the topics that belong to a task: its tiles and its results."""
+    return (
+        *tile_topics(task),
         *TASK_OUTPUTS[task],
         TopicInfo(
             names.report(task),

@@ -178,7 +178,7 @@ def label_boxes(
     rects = list(taken)
     for index, quad in zip(usable[:MAX_BOX_LABELS], quads[:MAX_BOX_LABELS], strict=True):
         text = drawing.labels[index]
-        rect = _place(quad, label_size(text, style), canvas.shape, rects) if text else None
+        rect = free_place(quad, label_size(text, style), canvas.shape, rects) if text else None
         if rect is not None:
             rects.append(rect)
             ground = _rgb(drawing.colours[index])
@@ -192,7 +192,7 @@ def _quads(drawing: BoxDrawing, scale: float) -> tuple[list[int], NDArray[np.flo
     return usable.tolist(), corners(np.asarray(drawing.boxes)[usable]) * scale
 
 
-def _place(
+def free_place(
     quad: NDArray[np.float64],
     size: tuple[int, int],
     shape: tuple[int, ...],

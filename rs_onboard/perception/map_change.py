@@ -44,7 +44,7 @@ MOST = 254
 
 
 @dataclass(frozen=True)
-class ChangeSettings:
+class ChangeLimits:
     """How changes are looked for.
 
     Attributes:
@@ -88,9 +88,9 @@ class MapChangeTask(ModelTask[ChangeResult]):
     inputs = ChangeTask.inputs
 
     def __init__(
-        self, model: Model, reference: ReferenceMap, settings: ChangeSettings | None = None
+        self, model: Model, reference: ReferenceMap, settings: ChangeLimits | None = None
     ) -> None:
-        settings = settings or ChangeSettings()
+        settings = settings or ChangeLimits()
         super().__init__(model, batch=settings.batch, overlap=settings.overlap)
         self.settings = settings
         self.reference = reference
@@ -140,6 +140,12 @@ class MapChangeTask(ModelTask[ChangeResult]):
         clock.lap('agree')
         report = replace(result.report, latency_ms={**spent, **clock.spent_ms})
         return replace(result, report=report)
+
+    def failed(self, frame: Frame, reason: str) -> ChangeResult:
+        """Build the result of a frame on which something went wrong that should not."""
+        fault = MatchError('failed', reason)
+        nothing = self.without_result(frame.header, 'failed', reason)
+        return replace(nothing, match=self._aligner.match_of(frame, fault))
 
     def _empty(self, header: FrameHeader, report: TaskReport) -> ChangeResult:
         return ChangeResult.empty(header, report)

@@ -120,7 +120,7 @@ def draw_panel(results: FrameResults, metrics: Metrics, age_ms: float | None) ->
     if found:
         panel[top, margin : metrics.width - margin] = RULE
     for index, item in enumerate(found):
-        _draw_report(panel, metrics, top + margin // 2 + index * row, item.report)
+        draw_report(panel, metrics, top + margin // 2 + index * row, item.report)
     return panel
 
 
@@ -200,7 +200,7 @@ def _draw_swatch(panel: Image, metrics: Metrics, swatch: Swatch) -> None:
     draw_text(panel, left, swatch.top, swatch.text, metrics.text)
 
 
-def _draw_report(panel: Image, metrics: Metrics, top: int, report: TaskReport) -> None:
+def draw_report(panel: Image, metrics: Metrics, top: int, report: TaskReport) -> None:
     """Draw the line of a task: status, marks, reason, model, tiles, latency."""
     style, margin = metrics.small, metrics.margin
     colour = STATUS_COLOURS[report.status]

@@ -19,6 +19,7 @@ if os.environ.get('ROS_DISTRO') == 'humble':
     os.environ['ROS_LOCALHOST_ONLY'] = '1'
 os.environ.setdefault('ROS_DOMAIN_ID', str(1 + os.getpid() % 100))
 
+from flown_maps import photograph, write_map  # noqa: E402
 from rclpy.node import Node  # noqa: E402
 from rclpy.signals import SignalHandlerOptions  # noqa: E402
 
@@ -29,6 +30,7 @@ MODELS = Path(__file__).resolve().parents[1] / 'data' / 'models'
 COLOURS = {
     'scene.model': str(MODELS / 'colour-scene'),
     'detection.model': str(MODELS / 'colour-detection'),
+    'change.model': str(MODELS / 'colour-change'),
     'segmentation.model': str(MODELS / 'colour-segmentation'),
     'segmentation.overlap': 16,
 }
@@ -86,10 +88,16 @@ class Graph:
             time.sleep(0.01)
 
 
+@pytest.fixture(scope='session')
+def reference_map(tmp_path_factory):
+    """Write the map of a photograph."""
+    return write_map(tmp_path_factory.mktemp('map') / 'ground.mbtiles', photograph())
+
+
 @pytest.fixture
-def colours():
+def colours(reference_map):
     """Return parameters that run models with exactly known outputs."""
-    return dict(COLOURS)
+    return {**COLOURS, 'change.reference': str(reference_map)}
 
 
 @pytest.fixture(scope='session')

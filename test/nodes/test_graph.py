@@ -27,7 +27,7 @@ from rs_onboard.nodes.process import make_nodes
 from rs_onboard.nodes.publisher import PublisherNode
 from rs_onboard.nodes.scene import SceneNode
 from rs_onboard.nodes.segmentation import SegmentationNode
-from rs_onboard.nodes.settings import TASKS
+from rs_onboard.nodes.node_settings import TASKS
 from rs_onboard.nodes.start import bring_up
 from rs_onboard.nodes.tiler import TilerNode
 from rs_onboard.nodes.topics import all_topics

@@ -37,7 +37,7 @@ from rs_onboard.nodes.playback import TapNode
 from rs_onboard.nodes.process import make_nodes
 from rs_onboard.nodes.result_messages import report_from_message, scene_from_messages
 from rs_onboard.nodes.scene import SceneNode
-from rs_onboard.nodes.settings import TASKS
+from rs_onboard.nodes.node_settings import TASKS
 from rs_onboard.nodes.start import bring_up, shut_down
 from rs_onboard.nodes.topics import all_topics
 from rs_onboard.perception.encodings import LAYOUTS

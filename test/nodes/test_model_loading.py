@@ -13,7 +13,7 @@ import pytest
 from rs_onboard.inference.errors import FieldError, SignatureError
 from rs_onboard.inference.runtime_settings import RuntimeSettings
 from rs_onboard.nodes.model_loading import load_task_model, runtime_settings, trusted_keys
-from rs_onboard.nodes.settings import SceneSettings
+from rs_onboard.nodes.model_settings import SceneSettings
 
 MODEL = Path(__file__).parents[1] / 'data' / 'models' / 'colour-scene'
 

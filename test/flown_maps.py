@@ -15,12 +15,14 @@ from rs_onboard.geo.camera import CameraModel
 from rs_onboard.geo.errors import MapError
 from rs_onboard.geo.footprint import locate
 from rs_onboard.geo.mercator import TILE, from_pixels, resolution_m, to_pixels
+from rs_onboard.geo.reference.build import MapText, MapWriter
 from rs_onboard.geo.reference.source import Bounds, MapInfo, MapTile
+from rs_onboard.geo.reference.view import keys_within
 from rs_onboard.geo.rotation import NADIR_MOUNT, multiply
 from rs_onboard.geo.wgs84 import offset_to_wgs84
 from rs_onboard.perception.frame import Frame, FrameHeader
 
-IMAGES = Path(__file__).parents[1] / 'data' / 'images'
+IMAGES = Path(__file__).parent / 'data' / 'images'
 LATITUDE, LONGITUDE = 47.3, 8.5
 ZOOM = 19
 # 0.2 m/px at this zoom and latitude.
@@ -62,6 +64,18 @@ class PictureMap:
 
     def close(self):
         pass
+
+
+def write_map(path, picture, **options):
+    """Write a picture as an MBTiles file; tiles are PNG at the edges, JPEG within."""
+    source = PictureMap(picture, **options)
+    text = MapText(source.info.name, source.info.date, source.info.gsd_m)
+    west, south, east, north = source.info.bounds
+    writer = MapWriter(path, text)
+    for key in keys_within(np.array([(west, north), (east, south)]), ZOOM):
+        writer.add(key, source.read(key))
+    writer.finish()
+    return path
 
 
 def pose_above(pose, east_m=0.0, north_m=0.0, *, yaw_deg=0.0, tilt_deg=0.0, **changes):
