@@ -22,6 +22,7 @@ from rs_onboard.perception.draw import (
     label_boxes,
     outline_boxes,
 )
+from rs_onboard.perception.map_marks import MapMarks
 from rs_onboard.perception.panel import DESIGN_WIDTH, Metrics, draw_panel
 from rs_onboard.perception.results import DetectionResult, SceneResult, SegmentationResult
 
@@ -83,14 +84,16 @@ def _draw_on_image(
     boxes = None if detection is None else drawing_of(detection)
     if boxes is not None:
         outline_boxes(picture, scale, boxes, metrics.small)
-    taken: list[Rect] = []
+    marks = MapMarks(results.frame, scale, (picture.shape[1], picture.shape[0]), metrics.small)
+    taken: list[Rect] = marks.rects()
     scene = _find(results, SceneResult)
     if scene is not None and len(scene.boxes) > 1:
         names = [scene.classes[index] for index in scene.tile_classes]
         tiles = TileLabels(scene.boxes, names, scene.tile_scores.tolist())
-        taken = draw_tiles(picture, scale, tiles, metrics.small)
+        taken += draw_tiles(picture, scale, tiles, metrics.small)
     if boxes is not None:
         label_boxes(picture, scale, boxes, metrics.small, taken)
+    marks.draw(picture)
 
 
 def drawing_of(result: DetectionResult) -> BoxDrawing:
