@@ -11,7 +11,8 @@ import numpy as np
 from rs_onboard.geo.footprint import footprint, locate, within_date_line
 from rs_onboard.geo.gsd import ground_scale
 from rs_onboard.perception.boxes import corners
-from rs_onboard.perception.results import DetectionResult, SceneResult
+from rs_onboard.perception.change_records import change_content, change_outlines
+from rs_onboard.perception.results import ChangeResult, DetectionResult, SceneResult
 from rs_onboard.perception.stitch import UNKNOWN_LABEL
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from rs_onboard.perception.frame import Frame
+    from rs_onboard.perception.map_match import MapMatch
     from rs_onboard.perception.results import (
         FrameResults,
         SegmentationResult,
@@ -79,22 +82,27 @@ def frame_collection(results: FrameResults) -> dict[str, Any]:
 
 
 def record_features(record: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return a record as GeoJSON features (RFC 7946, WGS 84): the frame, then its objects.
+    """Return a record as GeoJSON features (RFC 7946, WGS 84): the frame, then what it shows.
 
-    The frame has its footprint on flat ground as geometry, an object its outline. Without a full
-    pose the geometry is null, and `footprint_unknown` of the frame says why.
+    The frame has its footprint on flat ground as geometry, an object or a change its outline.
+    Without a full pose the geometry is null, and `footprint_unknown` of the frame says why.
     """
     properties = {name: value for name, value in record.items() if name != 'footprint'}
     objects = record.get('detection', {}).get('objects', [])
     if objects:
         # They follow as features of their own.
         properties['detection'] = {**record['detection'], 'objects': len(objects)}
+    if 'change' in record:
+        properties['change'] = {**record['change'], 'regions': len(record['change']['regions'])}
     shape = record['footprint']
     if 'unknown' in shape:
         properties['footprint_unknown'] = shape['unknown']
     features = [_feature('frame', shape.get('corners'), properties)]
+    header = {name: record[name] for name in ('stamp_ns', 'frame_id')}
+    for outline, told in change_outlines(record.get('change', {})):
+        features.append(_feature('change', outline, {**header, **told}))
     for item in objects:
-        about = {name: record[name] for name in ('stamp_ns', 'frame_id')}
+        about = dict(header)
         about |= {name: value for name, value in item.items() if name != 'ground'}
         features.append(_feature('detection', item.get('ground'), about))
     return features
@@ -128,7 +136,7 @@ def _rings(corners: NDArray[np.float64]) -> list[list[list[float]]]:
 
 
 def _pose(results: FrameResults) -> dict[str, Any]:
-    frame = results.frame
+    frame = _view(results)
     if frame is None:
         return {'unknown': 'frame not at hand'}
     if frame.pose is None:
@@ -146,11 +154,19 @@ def _pose(results: FrameResults) -> dict[str, Any]:
 
 
 def _footprint(results: FrameResults) -> dict[str, Any]:
-    frame = results.frame
+    frame = _view(results)
     shape = footprint(frame.camera if frame else None, frame.pose if frame else None)
     if shape.corners is None:
         return {'unknown': shape.reason}
     return {'corners': [[round(x, 8), round(y, 8)] for x, y in shape.corners.tolist()]}
+
+
+def _view(results: FrameResults) -> Frame | MapMatch | None:
+    """Return what knows camera and pose: the frame, or what tells how it lies on a map."""
+    change = results.results.get('change')
+    if results.frame is None and isinstance(change, ChangeResult):
+        return change.match
+    return results.frame
 
 
 def _report(report: TaskReport, *, timing: bool) -> dict[str, Any]:
@@ -195,6 +211,8 @@ def _content(result: TaskResult, results: FrameResults) -> dict[str, Any]:
         }
     if isinstance(result, DetectionResult):
         return {'objects': _objects(result, results)}
+    if isinstance(result, ChangeResult):
+        return change_content(result)
     confidence = float(result.confidence.mean()) / 255.0 if result.confidence.size else None
     return {'shares': class_shares(result), 'mean_confidence': confidence and round(confidence, 4)}
 
