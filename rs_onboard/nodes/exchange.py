@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 
+from rs_onboard.nodes.watchdog import Watchdog
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -31,9 +33,10 @@ LATCHED_QOS = QoSProfile(
 
 
 class Exchange:
-    """The channels between the nodes of one process, named by resolved topic."""
+    """What the nodes of one process share: channels, named by resolved topic, and the watchdog."""
 
     def __init__(self) -> None:
+        self.watchdog = Watchdog()
         self._lock = threading.Lock()
         self._offers: set[str] = set()
         self._takers: dict[str, list[Callable[[Any], None]]] = {}

@@ -7,35 +7,25 @@ from __future__ import annotations
 import threading
 import time
 import traceback
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
-from rcl_interfaces.msg import (
-    FloatingPointRange,
-    IntegerRange,
-    ParameterDescriptor,
-    SetParametersResult,
-)
 from rclpy.clock import Clock, ClockType
-from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 
 from rs_onboard.health.limits import Rate
 from rs_onboard.health.machine_watch import MachineLimits
 from rs_onboard.health.states import Finding, State
-from rs_onboard.inference.errors import FieldError, ModelError, ProviderError
+from rs_onboard.inference.errors import ModelError, ProviderError
 from rs_onboard.nodes import names
 from rs_onboard.nodes.component import Component
 from rs_onboard.nodes.exchange import Exchange
-from rs_onboard.nodes.node_settings import NodeSettings
-from rs_onboard.nodes.parameters import ParameterSpec, specs, unknown_parameter
-from rs_onboard.nodes.settings import NODE_SETTINGS
+from rs_onboard.nodes.parameter_node import ParameterNode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
-    from rclpy.parameter import Parameter
-
+    from rs_onboard.nodes.node_settings import NodeSettings
     from rs_onboard.perception.worker import Counts, Worker
 
 # What a callback complains about is logged at most this often, counted always.
@@ -55,7 +45,7 @@ _SUCCESS = TransitionCallbackReturn.SUCCESS
 _FAILURE = TransitionCallbackReturn.FAILURE
 
 
-class PerceptionNode(LifecycleNode):
+class PerceptionNode(ParameterNode):
     """A lifecycle node of rs_onboard.
 
     Subclasses fill `setup` (load and verify; may raise with a clear message), `start` (subscribe),
@@ -68,14 +58,11 @@ class PerceptionNode(LifecycleNode):
         arguments: Passed to rclpy's Node (namespace, parameter_overrides, ...).
     """
 
-    settings_type: ClassVar[type[NodeSettings]] = NodeSettings
-
     def __init__(self, name: str, exchange: Exchange | None = None, **arguments: Any) -> None:
         super().__init__(name, **arguments)
         self.exchange = exchange or Exchange()
         self.fault = ''
         self._fault_cause = ''
-        self.state = 'unconfigured'
         # While a transition is under way, what a node is made of is not looked at.
         self._in_transition = threading.RLock()
         self._last_beat_s: float | None = None
@@ -84,12 +71,6 @@ class PerceptionNode(LifecycleNode):
         # Durations and watchdogs must not stand still or jump with the time of day or a bag.
         self.steady_clock = Clock(clock_type=ClockType.STEADY_TIME)
         self._complained: dict[str, float] = {}
-        self._bad_parameters: list[str] = []
-        self._specs: Mapping[str, ParameterSpec] = {
-            spec.name: spec for spec in specs(self.settings_type)
-        }
-        self.settings = self._declare()
-        self.add_on_set_parameters_callback(self._on_set_parameters)
         self._guard_transitions()
         self.component = Component(
             f'{self.get_fully_qualified_name().lstrip("/")}: perception', self.get_logger()
@@ -144,7 +125,7 @@ class PerceptionNode(LifecycleNode):
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load and verify; see the class."""
         del state
-        return self._transition('configure', 'inactive', self._checked_setup, self.release)
+        return self._transition('configure', 'inactive', self._setup_checked, self.release)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Begin to work."""
@@ -191,6 +172,10 @@ class PerceptionNode(LifecycleNode):
 
         service.callback = call
 
+    def _setup_checked(self) -> None:
+        self.check_parameters()
+        self.setup()
+
     def _transition(
         self,
         name: str,
@@ -223,75 +208,10 @@ class PerceptionNode(LifecycleNode):
         self.get_logger().error(f'cannot {name}: {reason}')
         self.guarded(self._publish_diagnostics)()
 
-    def _checked_setup(self) -> None:
-        if self._bad_parameters:
-            raise FieldError(' '.join(self._bad_parameters))
-        self.setup()
-
     def destroy_node(self) -> None:
         """Leave the watchdog, then end."""
         self.exchange.watchdog.remove(self)
         super().destroy_node()
-
-    # Parameters.
-
-    def given(self, name: str) -> object:
-        """Return what the command line or parameter file gives for a name, of any node."""
-        override = self._overrides().get(name)
-        return None if override is None else _plain(override.value)
-
-    def _overrides(self) -> dict[str, Parameter]:
-        # rclpy keeps them to itself; without the attribute all parameters are taken for unset.
-        return dict(getattr(self, '_parameter_overrides', {}))
-
-    def _declare(self) -> NodeSettings:
-        """Declare every parameter; wrong overrides are kept for `configure` to complain about."""
-        overrides = self._overrides()
-        known = {name for kind in NODE_SETTINGS.values() for name in _names(kind)}
-        for name in overrides:
-            # Parameter files address all nodes at once, so another node's parameter is no mistake.
-            if name not in known and name not in {'use_sim_time', 'start_type_description_service'}:
-                self._bad_parameters.append(str(unknown_parameter(name, self._specs)))
-        values: dict[str, Any] = {}
-        for spec in self._specs.values():
-            values[spec.field] = spec.default
-            if name_override := overrides.get(spec.name):
-                try:
-                    values[spec.field] = spec.check(_plain(name_override.value))
-                except FieldError as exc:
-                    self._bad_parameters.append(str(exc))
-            self.declare_parameter(
-                spec.name,
-                values[spec.field],
-                _descriptor(spec),
-                ignore_override=True,
-            )
-        return self.settings_type(**values)
-
-    def _on_set_parameters(self, parameters: list[Parameter]) -> SetParametersResult:
-        """Check all changes, then take all or none of them."""
-        changes: dict[str, Any] = {}
-        for item in parameters:
-            spec = self._specs.get(item.name)
-            if spec is None:
-                if item.name == 'use_sim_time':
-                    continue
-                reason = str(unknown_parameter(item.name, self._specs))
-                return SetParametersResult(successful=False, reason=reason)
-            if not spec.live and self.state != 'unconfigured':
-                return SetParametersResult(
-                    successful=False,
-                    reason=f'parameter {item.name}: the node is {self.state}; it is read when the '
-                    'node is configured. Deactivate and clean up the node first.',
-                )
-            try:
-                changes[spec.field] = spec.check(_plain(item.value))
-            except FieldError as exc:
-                return SetParametersResult(successful=False, reason=str(exc))
-        self.settings = replace(self.settings, **changes)
-        if self.state == 'unconfigured':
-            self._bad_parameters = []
-        return SetParametersResult(successful=True)
 
     # Callbacks and diagnostics.
 
@@ -421,29 +341,3 @@ def _machine_limits(settings: NodeSettings) -> MachineLimits:
         disk_mb=settings.disk_low_mb,
         memory_mb=settings.memory_low_mb,
     )
-
-
-def _names(settings: type) -> list[str]:
-    return [spec.name for spec in specs(settings)]
-
-
-def _plain(value: object) -> object:
-    """Return a parameter value as Python holds it; rclpy hands arrays over in several types."""
-    if isinstance(value, (bool, int, float, str)) or value is None:
-        return value
-    return list(value) if hasattr(value, '__iter__') else value
-
-
-def _descriptor(spec: ParameterSpec) -> ParameterDescriptor:
-    descriptor = ParameterDescriptor(
-        description=spec.description,
-        additional_constraints='' if spec.low is not None else f'{spec.allowed()}',
-    )
-    if spec.low is not None and spec.high is not None:
-        if spec.kind is int:
-            span = IntegerRange(from_value=int(spec.low), to_value=int(spec.high))
-            descriptor.integer_range = [span]
-        else:
-            limits = FloatingPointRange(from_value=spec.low, to_value=spec.high)
-            descriptor.floating_point_range = [limits]
-    return descriptor

@@ -129,6 +129,10 @@ class Worker(Generic[T]):
         work: Handles an item; returns None when it is done, or the name of the drop. What it
             raises is counted as `error` and handed to `on_error`; the thread goes on.
         on_error: Told what `work` raised.
+
+    Attributes:
+        abandoned: Items that were given up so far.
+        restarts: Threads that ended by themselves and were replaced so far.
     """
 
     def __init__(
@@ -139,7 +143,7 @@ class Worker(Generic[T]):
         on_error: Callable[[Exception], None],
     ) -> None:
         self.mailbox: Mailbox[T] = Mailbox()
-        self._name = name
+        self.name = name
         self._work = work
         self._on_error = on_error
         # Held for a few assignments only, never while an item is worked on.
@@ -248,16 +252,16 @@ class Worker(Generic[T]):
         """Say what is wrong, empty if nothing is: an item that takes far too long."""
         busy_s = self.busy_s()
         if busy_s > LONG_S:
-            return f'{self._name}: busy with one frame for {busy_s:.0f} s'
+            return f'{self.name}: busy with one frame for {busy_s:.0f} s'
         if self.hangs():
-            return f'{self._name}: given up or stopped, but the frame it had in hand still hangs'
+            return f'{self.name}: given up or stopped, but the frame it had in hand still hangs'
         return ''
 
     def _begin(self, first: Callable[[], None] | None = None) -> None:
         """Start a thread; called with the lock held."""
         self._hand, self.busy_since_ns = None, 0
         self._thread = threading.Thread(
-            target=self._run, args=(first,), name=self._name, daemon=True
+            target=self._run, args=(first,), name=self.name, daemon=True
         )
         self._thread.start()
 
