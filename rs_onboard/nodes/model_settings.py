@@ -48,6 +48,14 @@ class RuntimeFields(NodeSettings):
     engine_cache: str = parameter(
         '', 'Folder for TensorRT engines, writable by this user alone; empty is that of the user.'
     )
+    inference_timeout_ms: int = parameter(
+        10000,
+        'How long one call of a model may take before it is given up and the model is loaded anew, '
+        'on the next provider that the policy allows [ms]; 0 waits for ever.',
+        low=0,
+        high=600000,
+        live=True,
+    )
     require_signed: bool = parameter(
         False, 'Refuse a model folder that none of the trusted keys signed.'
     )

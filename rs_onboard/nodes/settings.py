@@ -107,6 +107,29 @@ class PublisherSettings(FrameSettings):
         high=60.0,
         live=True,
     )
+    latency_limit_ms: float = parameter(
+        2000.0,
+        'Latency from the arrival of an image to its results over which a warning is given [ms]; 0 '
+        'gives none.',
+        low=0.0,
+        high=60000.0,
+        live=True,
+    )
+    latency_allowed_s: float = parameter(
+        5.0,
+        'How long the latency may be over latency_limit_ms before that is an error [s].',
+        low=0.0,
+        high=600.0,
+        live=True,
+    )
+    onboard_status_topic: str = parameter(
+        'mavros/onboard_computer/status',
+        'Topic on which MAVROS takes the load and heat of this computer for the ground station; '
+        'used where mavros_msgs is installed, empty sends none.',
+    )
+    onboard_component: int = parameter(
+        191, 'MAVLink component id of this computer.', low=1, high=255
+    )
     overlay_width: int = parameter(
         1280, 'Largest width of the overlay picture [px].', low=64, high=8192, live=True
     )
