@@ -32,6 +32,15 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         metavar='DIR',
         help='results go to DIR/NAME (default: %(default)s)',
     )
+    parser.add_argument(
+        '--expect',
+        type=Path,
+        metavar='FILE',
+        help='compare with the expectations in this file; exit status 1 where the flight differs',
+    )
+    parser.add_argument(
+        '--update', action='store_true', help='make these results the golden ones of --expect'
+    )
     parser.add_argument('--tasks', metavar='A,B', help='comma-separated tasks')
     parser.add_argument(
         '--models',
@@ -49,13 +58,40 @@ def run(options: argparse.Namespace) -> int:
     from rs_onboard.replay.message_classes import provide_messages  # noqa: PLC0415
 
     provide_messages()
+    from rs_onboard.cli.replay.conclusion import conclude  # noqa: PLC0415
     from rs_onboard.cli.replay.flight_run import ReplayOptions, replay_flight  # noqa: PLC0415
     from rs_onboard.replay.summary import summary_text  # noqa: PLC0415
 
+    check_options(options)
     values = given_values(options)
-    ended = replay_flight(ReplayOptions(options.bag, options.out, values))
+    out = options.out / flight_name(options.bag)
+    ended = replay_flight(ReplayOptions(options.bag, out, values))
     print(summary_text(ended.summary))
-    return 0 if ended.records else 1
+    print(f'  {ended.page}')
+    return conclude(ended, out, options.expect, update_golden=options.update)
+
+
+def check_options(options: argparse.Namespace) -> None:
+    """Refuse options that make no sense together.
+
+    Raises:
+        RunError: Says which, and what to do.
+    """
+    from rs_onboard.replay.errors import RunError  # noqa: PLC0415
+
+    if options.update and options.expect is None:
+        raise RunError('--update: found no --expect FILE; expected the file to write. Add it.')
+    if options.expect is not None and not options.update and not options.expect.is_file():
+        raise RunError(
+            f'--expect: {options.expect}: no such file; expected one of expectations. Write it '
+            'with --update.'
+        )
+
+
+def flight_name(bag: Path) -> str:
+    """Return a name for the results of a bag."""
+    path = bag.resolve()
+    return path.stem if path.is_file() else path.name
 
 
 def given_values(options: argparse.Namespace) -> dict[str, Any]:
