@@ -13,15 +13,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SetRecipe:
-    """One of several sets that are trained on together (scene).
+    """One of several sets that are trained on together.
 
     Attributes:
         path: Folder of the set, below the data folder of the command line.
-        side: Side to which its images are resized on loading; 0 keeps their size.
+        side: Side to which its images are resized on loading; 0 keeps their size (scene).
+        skip_empty: Leave out images without an object, where that means that nobody has looked for
+            any (detection).
     """
 
     path: str
-    side: int
+    side: int = 0
+    skip_empty: bool = False
 
 
 @dataclass(frozen=True)
@@ -41,8 +44,8 @@ class DataRecipe:
         test: Name of the split that is measured at the end and never looked at before.
         holdout: Patterns of the ids of the train split that select instead of being trained on.
         gsd_m: Ground sample distance of the images [m/px]; 0 where the set does not say.
-        scales: Patterns of ids of coarser images, and the factor by which those are enlarged on
-            loading, so that all are learnt at similar ground sample distances.
+        scales: Patterns of ids, and the factor by which those images are resampled on loading, so
+            that all are learnt at the ground sample distance of the card.
         ignored_classes: Classes of the set whose pixels have no say (segmentation).
     """
 
@@ -64,7 +67,13 @@ def _sets(data: Fields) -> tuple[SetRecipe, ...]:
     sets: list[SetRecipe] = []
     for index, item in enumerate(data.items('sets')):
         fields = data.nested(f'sets[{index}]', item)
-        sets.append(SetRecipe(fields.take('path', str), fields.whole('side', 0, 8192, 0)))
+        sets.append(
+            SetRecipe(
+                path=fields.take('path', str),
+                side=fields.whole('side', 0, 8192, 0),
+                skip_empty=fields.take('skip_empty', bool, default=False),
+            )
+        )
         fields.done()
     return tuple(sets)
 

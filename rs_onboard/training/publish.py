@@ -160,7 +160,9 @@ def calibration(recipe: Recipe, text: CardText, data: DataSet) -> list[Feeds]:
     """Cut tiles of the train split, every so many images, at the scale of flight."""
     train = data.splits['train']
     every = max(1, len(train) // CALIBRATION_TILES)
-    factor = recipe.data.gsd_m / text.gsd.trained_m if recipe.data.gsd_m else 1.0
+    # Where images were resampled on loading, that was to the scale of the card.
+    resample = recipe.data.gsd_m and not recipe.data.scales
+    factor = recipe.data.gsd_m / text.gsd.trained_m if resample else 1.0
     size = (text.input.height, text.input.width)
     feeds = []
     for chosen in train[::every]:

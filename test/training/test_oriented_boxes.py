@@ -10,9 +10,12 @@ import cv2
 import numpy as np
 import pytest
 
+from rs_onboard.inference.fields import Fields
 from rs_onboard.perception.boxes import corners
-from rs_onboard.training.data.oriented_boxes import load_oriented_boxes
-from rs_onboard.training.errors import DataError
+from rs_onboard.training.data.oriented_boxes import load_objects, load_oriented_boxes
+from rs_onboard.training.data.sample import rescale
+from rs_onboard.training.data_recipe import read_data
+from rs_onboard.training.errors import DataError, RecipeError
 
 BOX = np.array([[60.0, 40.0, 50.0, 20.0, 0.5]])
 
@@ -124,3 +127,22 @@ def test_a_test_split_may_lack_classes_that_the_train_split_has(folder):
     (folder / 'classes.txt').write_text('plane\nship\n')
     found = load_oriented_boxes(folder, ['val'], complete=False)
     assert found.classes == ('plane', 'ship')
+
+
+def test_objects_stay_where_they_are_when_an_image_is_resampled(folder):
+    sample = load_oriented_boxes(folder, ['train']).splits['train'][0]
+    for factor in (0.5, 2.0):
+        moved = rescale(sample, factor)
+        expected = (corners(sample.objects.boxes) + 0.5) * factor - 0.5
+        np.testing.assert_allclose(corners(moved.objects.boxes), expected, atol=1e-6)
+        assert moved.image.shape == (90 * factor, 120 * factor, 3)
+
+
+def test_images_without_objects_are_left_out_where_nobody_looked_for_any(folder):
+    (folder / 'labels_obb_dota' / 'im2.txt').write_text('\n')
+    for skip, kept in ((False, ['im1', 'im2']), (True, ['im1'])):
+        item = {'path': folder.name, 'skip_empty': skip}
+        fields = Fields({'sets': [item], 'val': 'val'}, 'recipe', error=RecipeError)
+        recipe = read_data(fields, 'detection', learns=False)
+        samples = load_objects(folder.parent, recipe, ['train']).splits['train']
+        assert [sample.name.split('/')[1] for sample in samples] == kept

@@ -70,7 +70,7 @@ def load_for(recipe: Recipe, root: Path, splits: Sequence[str] | None = None) ->
 
 
 def enlarged(samples: Sequence[Sample], recipe: Recipe) -> tuple[Sample, ...]:
-    """Resample the images that the recipe calls coarser; the first pattern that fits counts."""
+    """Resample the images whose ids fit a pattern of the recipe; the first that fits counts."""
     factors = [
         next((factor for pattern, factor in recipe.data.scales if fnmatch(s.name, pattern)), 1.0)
         for s in samples

@@ -113,12 +113,13 @@ def load_objects(root: Path, recipe: DataRecipe, splits: Sequence[str]) -> DataS
     folders = [root / one.path for one in recipe.sets]
     classes = tuple(dict.fromkeys(name for folder in folders for name in own_classes(folder)))
     loaded: dict[str, tuple[Sample, ...]] = dict.fromkeys(splits, ())
-    for folder in folders:
+    for folder, one in zip(folders, recipe.sets, strict=True):
         data = load_oriented_boxes(folder, splits, classes, complete=complete)
         for split in splits:
             loaded[split] += tuple(
                 replace(sample, name=f'{folder.name}/{sample.name}', origin=folder.name)
                 for sample in data.splits[split]
+                if not one.skip_empty or (sample.objects and len(sample.objects.boxes))
             )
     return DataSet(root, classes, loaded)
 

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from rs_onboard.perception.boxes import corners, from_corners
+from rs_onboard.training.average_precision import Objects
 from rs_onboard.training.errors import DataError
 
 if TYPE_CHECKING:
@@ -17,8 +19,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
-
-    from rs_onboard.training.average_precision import Objects
 
     Image = NDArray[np.uint8]
 
@@ -110,7 +110,7 @@ def overlaps(splits: dict[str, list[str]]) -> list[str]:
 
 
 def rescale(sample: Sample, factor: float) -> Sample:
-    """Resample images and mask by a factor, as the tiler of the flight code does."""
+    """Resample images, mask and objects by a factor, as the tiler of the flight code does."""
     height, width = (max(1, round(side * factor)) for side in sample.image.shape[:2])
     if (height, width) == sample.image.shape[:2]:
         return sample
@@ -128,7 +128,15 @@ def rescale(sample: Sample, factor: float) -> Sample:
         image=image,
         before=resized(sample.before, method),
         mask=resized(sample.mask, cv2.INTER_NEAREST),
+        objects=None if sample.objects is None else _moved(sample.objects, sample.image, image),
     )
+
+
+def _moved(objects: Objects, old: Image, new: Image) -> Objects:
+    """Bring objects from an image to what it was resampled to; pixel centres are whole numbers."""
+    step = np.array(new.shape[1::-1]) / old.shape[1::-1]
+    boxes = from_corners((corners(objects.boxes) + 0.5) * step - 0.5)
+    return Objects(boxes, objects.classes, objects.difficult)
 
 
 def pixel_counts(samples: Sequence[Sample], classes: int) -> NDArray[np.int64]:
