@@ -21,6 +21,7 @@ from rs_onboard.replay.report.latency import latency_section
 from rs_onboard.replay.report.markup import Html, element, section, table
 from rs_onboard.replay.report.models import models_section
 from rs_onboard.replay.report.overview import header
+from rs_onboard.replay.report.steps import steps_section
 from rs_onboard.replay.report.tasks import task_sections
 from rs_onboard.replay.report.track_map import map_section
 
@@ -62,17 +63,21 @@ def _head(run: RunSummary) -> Html:
 
 
 def _body(frames: Sequence[FrameView], run: RunSummary) -> list[Html]:
-    places = {'map': 'Map', 'latency': 'Latency', 'counts': 'Drops'}
+    steps = steps_section(frames, run) if frames else None
+    places = {'map': 'Map', 'latency': 'Latency', 'steps': 'Steps', 'counts': 'Drops'}
     places |= {f'task-{task}': task.capitalize() for task in tasks_of(run)}
     places |= {'frames': 'Frames', 'models': 'Models', 'versions': 'Versions'}
     if not frames:
         places = {name: places[name] for name in ('counts', 'models', 'versions')}
+    if steps is None:
+        places.pop('steps', None)
     links = [element('a', title, href=f'#{place}') for place, title in places.items()]
     sections = [counts_section(run), models_section(run), _versions()]
     if frames:
         sections = [
             map_section(frames, run),
             latency_section(frames, run),
+            *([steps] if steps is not None else []),
             sections[0],
             task_sections(frames, run),
             gallery_section(frames, run),

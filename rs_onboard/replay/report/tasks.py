@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from rs_onboard.replay.report.changes import changes_of
 from rs_onboard.replay.report.chart import Axis, Column, Part, column_chart, groups
 from rs_onboard.replay.report.frames import (
     UNKNOWN_COLOUR,
@@ -74,6 +75,8 @@ def _task(frames: Sequence[FrameView], run: RunSummary, task: TaskName) -> Html:
     marks += [element('span', f'{silent} without a result', class_='status')] if silent else []
     seen = [frame for frame in frames if frame.findings(task)]
     parts = objects_of(frames, task, colours_of(run, task))
+    if task == 'change':
+        parts = changes_of(frames)
     if seen and any('shares' in frame.task(task) for frame in seen):
         parts = _land_cover(frames, seen, task, colours_of(run, task))
     elif seen:

@@ -12,6 +12,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from rs_onboard.geo.wgs84 import wgs84_to_offset
+from rs_onboard.replay.report.changes import (
+    CANDIDATE_COLOUR,
+    CONFIRMED_COLOUR,
+    changed_places,
+)
 from rs_onboard.replay.report.frames import (
     UNKNOWN,
     UNKNOWN_COLOUR,
@@ -114,8 +119,23 @@ def map_section(frames: Sequence[FrameView], run: RunSummary) -> Html:
             element('figure', _drawing(placed, colours, colours_of(run, 'detection')), legends),
             class_='map',
         ),
+        _change_key(placed),
         _gaps(frames),
     )
+
+
+def _change_key(placed: Sequence[FrameView]) -> Html | None:
+    """Explain the colours of changes where there are any on the map."""
+    found = [one for one in changed_places(placed) if 'ground' in one.region]
+    sure = sum(one.confirmed for one in found)
+    counts = {'confirmed changes': sure, 'changes not confirmed': len(found) - sure}
+    colours = (CONFIRMED_COLOUR, CANDIDATE_COLOUR)
+    entries = [
+        element('li', swatch(colour), f'{name} ', element('b', count))
+        for (name, count), colour in zip(counts.items(), colours, strict=True)
+        if count
+    ]
+    return element('ul', entries, class_='legend') if entries else None
 
 
 def local_metres(frames: Sequence[FrameView]) -> NDArray[np.float64]:
@@ -156,6 +176,7 @@ def _drawing(
         _grid(sheet, step),
         element('g', footprints, class_='footprints'),
         element('polyline', points=_points(path), class_='track'),
+        _changes(placed, sheet, (longitude, latitude)),
         _objects(placed, sheet, (longitude, latitude), names),
         _dots(placed, path, colours),
         _scale_bar(sheet, step),
@@ -164,6 +185,25 @@ def _drawing(
         role='img',
         aria_label=f'Map of {len(placed)} frames, north up',
     )
+
+
+def _changes(placed: Sequence[FrameView], sheet: Sheet, origin: tuple[float, float]) -> Html:
+    """Draw every changed place once, confirmed ones over the others."""
+    found = [one for one in changed_places(placed) if 'ground' in one.region]
+    shapes = []
+    for one in reversed(found[:MAX_OBJECTS]):
+        corners = wgs84_to_offset(np.array(one.region['ground'], np.float64), origin[1], origin[0])
+        shape = element(
+            'polygon',
+            points=_points(sheet.place(corners)),
+            style=f'stroke:{one.colour};fill:{one.colour}',
+        )
+        doubt = '' if one.confirmed else ', not confirmed'
+        text = f'{one.name} {percent(one.region["score"])}{doubt}, frame {one.frame.number}'
+        shapes.append(
+            element('a', element('title', text), shape, href=f'#frame-{one.frame.number}')
+        )
+    return element('g', shapes, class_='changes')
 
 
 def _objects(

@@ -1,0 +1,89 @@
+# Copyright 2026 The rs_onboard authors
+# SPDX-License-Identifier: Apache-2.0
+"""Changes on the page: each place once, as last seen, with what is known of the registration."""
+
+from __future__ import annotations
+
+import pytest
+from known_runs import frame_record, model_card, run_of, task_record
+from pages import Page, rows
+
+from rs_onboard.replay.report.changes import changed_places
+from rs_onboard.replay.report.frames import frames_of
+from rs_onboard.replay.report.page import write_report
+
+GROUND = [[-91.9946, 46.8401], [-91.9944, 46.8401], [-91.9944, 46.84], [-91.9946, 46.84]]
+
+
+def region(number=None, *, area=50.0, confirmed=False, finds=1, looks=2, score=0.7):
+    told = {'score': score, 'max_score': 0.9, 'area_px': 900, 'box': [1, 2, 3, 4], 'outline': []}
+    if number is not None:
+        told |= {
+            'number': number,
+            'confirmed': confirmed,
+            'finds': finds,
+            'looks': looks,
+            'area_m2': area,
+            'ground': GROUND,
+        }
+    return told
+
+
+def compared(*regions, state='registered', **fit):
+    registration = {'state': state, 'residual_px': 0.5, 'shift_m': 3.0, **fit}
+    return task_record(
+        regions=list(regions), map='town', map_date='2024-05-01', registration=registration
+    )
+
+
+def run(*frames):
+    records = [frame_record(n, change=compared(*found)) for n, found in enumerate(frames)]
+    return run_of(records, cards={'change': model_card('change', ('same', 'changed'))})
+
+
+def flight_with_changes():
+    confirmed = region(7, area=120.0, confirmed=True, finds=3, looks=3)
+    return run([region(7), region(8, area=20.0)], [region(7)], [confirmed], [])
+
+
+@pytest.fixture
+def page(tmp_path):
+    path = write_report(tmp_path / 'index.html', flight_with_changes())
+    return Page(path.read_text(encoding='utf-8')).root
+
+
+def test_a_place_counts_once_as_it_was_seen_last_and_confirmed_ones_come_first():
+    first, second = changed_places(frames_of(flight_with_changes()))
+    assert (first.region['number'], first.frame.number, first.count) == (7, 2, 3)
+    assert first.confirmed
+    assert (second.region['number'], second.count, second.confirmed) == (8, 1, False)
+
+
+def test_regions_without_a_place_are_each_their_own():
+    found = changed_places(frames_of(run([region(), region()], [region()])))
+    assert len(found) == 3
+    assert {one.name for one in found} == {'a region without a place'}
+
+
+def test_places_are_listed_with_area_looks_map_and_frame(page):
+    assert rows(page, 'task-change') == [
+        ['change 7', 'confirmed', '120 m\u00b2', '70 %', '3 of 3', '2024-05-01', 'frame 2'],
+        ['change 8', 'not confirmed', '20 m\u00b2', '70 %', '1 of 2', '2024-05-01', 'frame 0'],
+    ]
+    text = page.one('section', id='task-change').text
+    assert 'Registration: registered 4; median residual 0.50 px' in text
+    assert 'median correction of the position 3.0 m' in text
+
+
+def test_every_place_is_drawn_once_on_the_map(page):
+    shapes = page.one('g', class_='changes')
+    titles = [title.text for title in shapes.all('title')]
+    # The confirmed one lies over the other.
+    assert titles == ['change 8 70 %, not confirmed, frame 0', 'change 7 70 %, frame 2']
+
+
+def test_a_flight_that_was_never_registered_says_so(tmp_path):
+    records = [frame_record(n, change=compared(state='lost', residual_px=9.0)) for n in range(3)]
+    flown = run_of(records, cards={'change': model_card('change', ('same', 'changed'))})
+    path = write_report(tmp_path / 'index.html', flown)
+    assert 'Registration: lost 3' in path.read_text(encoding='utf-8')
