@@ -51,7 +51,7 @@ setup(
     license='Apache-2.0',
     python_requires='>=3.10',
     install_requires=['setuptools'],
-    extras_require={'signed': ['cryptography>=3.4']},
+    extras_require={'cluster': ['distributed>=2022.1'], 'signed': ['cryptography>=3.4']},
     packages=find_packages(include=[PACKAGE, f'{PACKAGE}.*']),
     package_data={PACKAGE: ['py.typed', 'replay/report/*.css', 'training/recipes/*.yaml']},
     data_files=[
@@ -65,5 +65,7 @@ setup(
     zip_safe=False,
     entry_points={
         'console_scripts': [f'{name} = {module}:main' for name, module in EXECUTABLES.items()],
+        # `pytest --flight BAG`: recorded flights as regression tests.
+        'pytest11': ['rs_onboard = rs_onboard.pytest_plugin'],
     },
 )

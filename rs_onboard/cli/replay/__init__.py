@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rs_onboard.cli.options import add_parameter_options, parameter_overrides
+from rs_onboard.replay.names import flight_name
 
 if TYPE_CHECKING:
     import argparse
@@ -86,12 +87,6 @@ def check_options(options: argparse.Namespace) -> None:
             f'--expect: {options.expect}: no such file; expected one of expectations. Write it '
             'with --update.'
         )
-
-
-def flight_name(bag: Path) -> str:
-    """Return a name for the results of a bag."""
-    path = bag.resolve()
-    return path.stem if path.is_file() else path.name
 
 
 def given_values(options: argparse.Namespace) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from rs_onboard.replay.expectations.compare import compare, update
 from rs_onboard.replay.expectations.criteria import load_criteria
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from rs_onboard.cli.replay.finish import Ended
@@ -26,7 +27,9 @@ def verdict_on(ended: Ended, out: Path, expected: Path) -> Verdict:
         FieldError: The file of expectations is missing or wrong.
         RunError: The golden results are missing or damaged.
     """
-    names = {task: card.class_names for task, card in ended.summary.cards.items()}
+    names: dict[str, Sequence[str]] = {
+        task: card.class_names for task, card in ended.summary.cards.items()
+    }
     verdict = compare(out, expected, names)
     if verdict.differences:
         text = verdict.text(shown=len(verdict.differences))
@@ -54,7 +57,7 @@ def conclude(ended: Ended, out: Path, expected: Path | None, *, update_golden: b
     if not ended.records:
         print('rs_onboard: error: no image gave a result', file=sys.stderr)
     if expected is not None and update_golden:
-        golden, new = update(out, expected)
+        golden, new = update(out, expected, ended.bag)
         print(f'golden results: {golden}' + (f'; criteria: {expected}' if new else ''))
     elif expected is not None:
         verdict = verdict_on(ended, out, expected)

@@ -13,7 +13,7 @@ from rs_onboard.replay.errors import BagError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from rs_onboard.nodes.settings import FrameSettings
+    from rs_onboard.nodes.node_settings import FrameSettings
     from rs_onboard.perception.frame import Frame
     from rs_onboard.replay.alarms import Alarms
     from rs_onboard.replay.reader import Bag, BagMessage

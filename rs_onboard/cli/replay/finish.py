@@ -49,12 +49,14 @@ class Ended:
     """A run that has ended.
 
     Attributes:
+        bag: Path of the bag.
         facts: What is known of it.
         summary: The same with what took time, for the terminal and the page.
         records: The record of every frame, durations included.
         page: The page about it.
     """
 
+    bag: Path
     facts: RunFacts
     summary: RunSummary
     records: Sequence[Mapping[str, Any]]
@@ -71,7 +73,7 @@ def planned_hash(
         parameters: Parameters that were given.
         cards: Cards of the models, by task.
     """
-    models = {
+    models: dict[str, str] = {
         task: ' '.join(f'{name}:{item.sha256}' for name, item in sorted(card.variants.items()))
         for task, card in cards.items()
     }
@@ -126,7 +128,7 @@ def end_run(
         damage=bag.report.damage,
     )
     facts.write(folder)
-    return Ended(facts, summary, records, page)
+    return Ended(bag.path, facts, summary, records, page)
 
 
 def add_bag_alarms(bag: Bag, alarms: Alarms) -> None:

@@ -13,8 +13,9 @@ from rs_onboard.cli.replay.finish import Ended, end_run, planned_hash
 from rs_onboard.cli.replay.lockstep import GraphSettings, LockStep
 from rs_onboard.cli.replay.progress import Progress
 from rs_onboard.cli.replay.run_writer import RunWriter
+from rs_onboard.nodes.node_settings import TASKS
 from rs_onboard.nodes.parameters import specs
-from rs_onboard.nodes.settings import TASKS, TilerSettings
+from rs_onboard.nodes.settings import TilerSettings
 from rs_onboard.nodes.topics import PUBLISHER_OUTPUTS, task_topics
 from rs_onboard.replay.alarms import Alarms
 from rs_onboard.replay.reader import Bag

@@ -17,8 +17,9 @@ from rs_onboard.inference.errors import FieldError
 from rs_onboard.nodes.image_messages import header_message
 from rs_onboard.nodes.locations import model_folder
 from rs_onboard.nodes.model_loading import load_task_model
+from rs_onboard.nodes.node_settings import TASKS
 from rs_onboard.nodes.parameters import build, specs
-from rs_onboard.nodes.settings import NODE_SETTINGS, TASKS, PublisherSettings, TilerSettings
+from rs_onboard.nodes.settings import NODE_SETTINGS, PublisherSettings, TilerSettings
 from rs_onboard.nodes.task_making import TASK_MAKERS, make_tiler
 from rs_onboard.perception.errors import TileError
 from rs_onboard.perception.frame import FrameHeader
@@ -105,7 +106,7 @@ class LockStep:
     """
 
     def __init__(
-        self, settings: GraphSettings, alarms: Alarms, progress: Callable[[str], object]
+        self, settings: GraphSettings, alarms: Alarms, progress: Callable[[str], None]
     ) -> None:
         self._alarms = alarms
         self.dropped: Counter[str] = Counter()

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from rs_onboard.replay.expectations.criteria import (
@@ -78,12 +79,13 @@ def compare(folder: Path, expected: Path, classes: Mapping[str, Sequence[str]]) 
     )
 
 
-def update(folder: Path, expected: Path) -> tuple[Path, bool]:
+def update(folder: Path, expected: Path, bag: Path) -> tuple[Path, bool]:
     """Make the results of a run the golden ones.
 
     Args:
         folder: Folder of the run.
         expected: File of the expectations; written where there is none.
+        bag: The bag that was run, which the file then names.
 
     Returns:
         The folder of the golden results, and whether the file was written.
@@ -98,7 +100,8 @@ def update(folder: Path, expected: Path) -> tuple[Path, bool]:
     golden = golden_folder(expected) if new else load_criteria(expected).golden
     write_golden(golden, run)
     if new:
-        expected.write_text(template(golden, run.facts), encoding='utf-8')
+        seen_from = os.path.relpath(bag, expected.parent)
+        expected.write_text(template(golden, seen_from, run.facts), encoding='utf-8')
     return golden, new
 
 

@@ -9,8 +9,9 @@ comments stays as it is.
 from __future__ import annotations
 
 import dataclasses
+import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
 import yaml
 
@@ -81,6 +82,8 @@ class Criteria:
     """What a flight must meet.
 
     Attributes:
+        bag: The flight, for those who have the file only; None where it does not say.
+        parameters: Parameters that it is replayed with.
         golden: Folder of the golden results.
         models: `same` wants the files that gave the golden results, `any` takes others.
         tolerances: How far results may be from them.
@@ -92,6 +95,8 @@ class Criteria:
     """
 
     golden: Path
+    bag: Path | None = None
+    parameters: Mapping[str, Any] = field(default_factory=dict)
     models: Literal['same', 'any'] = 'same'
     tolerances: Tolerances = Tolerances()
     latency: Mapping[str, LatencyLimit] = field(default_factory=dict)
@@ -111,6 +116,8 @@ def load_criteria(path: Path) -> Criteria:
     version = top.whole('expectations', 1, VERSION)
     assert version == VERSION
     golden = path.parent / top.take('golden', str)
+    bag = top.take('bag', str, '')
+    parameters = top.fields('parameters', optional=True).rest()
     models = top.choice('models', ('same', 'any'), 'same')
     values = top.fields('tolerances', optional=True)
     tolerances = Tolerances(
@@ -139,6 +146,8 @@ def load_criteria(path: Path) -> Criteria:
     top.done()
     return Criteria(
         golden=golden,
+        bag=path.parent / bag if bag else None,
+        parameters=parameters,
         models=cast("Literal['same', 'any']", models),
         tolerances=tolerances,
         latency=latency,
@@ -164,17 +173,20 @@ def golden_folder(path: Path) -> Path:
     return path.with_name(f'{name}.golden')
 
 
-def template(golden: Path, facts: RunFacts) -> str:
+def template(golden: Path, bag: str, facts: RunFacts) -> str:
     """Write criteria for a run, with the default tolerances and the alarms that it raised.
 
     Args:
         golden: Folder of its golden results.
+        bag: Path of its bag as seen from the file.
         facts: What is known of it.
     """
     lines = [
         f'# What {facts.bag} is expected to give. Edit the criteria; `rs_onboard replay --update`',
         '# rewrites the golden results beside this file and leaves it alone.',
         f'expectations: {VERSION}',
+        f'bag: {_scalar(bag)}',
+        f'parameters: {json.dumps(dict(facts.parameters))}',
         f'golden: {_scalar(golden.name)}',
         '# same: the model files that gave the golden results; any: others are compared too.',
         'models: same',
