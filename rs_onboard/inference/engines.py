@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rs_onboard.inference.errors import ProviderError
+from rs_onboard.inference.machine import user_cache
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -90,8 +91,7 @@ def engine_key(purpose: Purpose, *, gpu: str, tensorrt: str, runtime: str) -> En
 
 def default_cache() -> Path:
     """Return the folder for engines where no other is set."""
-    base = os.environ.get('XDG_CACHE_HOME') or str(Path.home() / '.cache')
-    return Path(base) / 'rs_onboard' / 'engines'
+    return user_cache('engines')
 
 
 def ensure_engine(

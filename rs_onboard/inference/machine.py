@@ -50,6 +50,12 @@ def describe_machine() -> dict[str, str | int | float]:
     return facts
 
 
+def user_cache(name: str) -> Path:
+    """Return a folder of this user for what can be made again, by the XDG rules."""
+    base = os.environ.get('XDG_CACHE_HOME') or str(Path.home() / '.cache')
+    return Path(base) / 'rs_onboard' / name
+
+
 def _text(path: Path) -> str:
     """Read a file of the kernel; empty where it is missing or refuses."""
     try:

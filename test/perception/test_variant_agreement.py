@@ -7,10 +7,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-pytest.importorskip('torch')
-pytest.importorskip('onnx')
-
-from rs_onboard.zoo.quantise.agreement import boxes, change, labels, probabilities
+from rs_onboard.perception.variant_agreement import boxes, change, labels, probabilities
 
 
 def test_probability_that_moved_to_another_class_is_lost():
