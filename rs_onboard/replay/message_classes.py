@@ -127,11 +127,11 @@ class MessagePackages(importlib.abc.MetaPathFinder, importlib.abc.Loader):
             return {'string': '', 'bool': False, 'float32': 0.0, 'float64': 0.0}.get(
                 str(details[0]), 0
             )
-        inner, length = details
-        # `length` of a sequence is its bound, not its size.
-        count = int(length) if kind == Nodetype.ARRAY else 0  # type: ignore[arg-type]
-        single = [self._default(inner) for _ in range(count)]  # type: ignore[arg-type]
-        code = _ARRAY_CODES.get(_base_name(inner))  # type: ignore[arg-type]
+        # Of a sequence the number is its bound, not its size.
+        inner: Any = details[0]
+        count = int(details[1]) if kind == Nodetype.ARRAY else 0
+        single = [self._default(inner) for _ in range(count)]
+        code = _ARRAY_CODES.get(_base_name(inner))
         return array.array(code, single) if code else single
 
 

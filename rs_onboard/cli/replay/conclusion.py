@@ -27,9 +27,8 @@ def verdict_on(ended: Ended, out: Path, expected: Path) -> Verdict:
         FieldError: The file of expectations is missing or wrong.
         RunError: The golden results are missing or damaged.
     """
-    names: dict[str, Sequence[str]] = {
-        task: card.class_names for task, card in ended.summary.cards.items()
-    }
+    cards = ended.summary.cards
+    names: dict[str, Sequence[str]] = {task: card.class_names for task, card in cards.items()}
     verdict = compare(out, expected, names)
     if verdict.differences:
         text = verdict.text(shown=len(verdict.differences))

@@ -16,7 +16,7 @@ from rs_onboard.replay.expectations.criteria import (
 from rs_onboard.replay.expectations.differences import Difference, Verdict, over
 from rs_onboard.replay.expectations.frames import Counted, compare_frame, compare_masks
 from rs_onboard.replay.expectations.golden import Golden, thinned, write_golden
-from rs_onboard.replay.expectations.recorded import RecordedRun
+from rs_onboard.replay.expectations.recorded import RecordedRun, by_stamp
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -41,7 +41,7 @@ def compare(folder: Path, expected: Path, classes: Mapping[str, Sequence[str]]) 
     criteria = load_criteria(expected)
     golden, run = Golden(criteria.golden), RecordedRun(folder)
     counted = Counted()
-    found = {record['stamp_ns']: record for record in run.records}
+    found = by_stamp(run.records)
     both = [stamp for stamp in golden.frames if stamp in found]
     limits = criteria.tolerances
     frames: list[Difference] = []

@@ -193,7 +193,7 @@ def template(golden: Path, bag: str, facts: RunFacts) -> str:
         'tolerances:',
     ]
     lines += [
-        f'  {item.name}: {item.default:g}  # {item.metadata["comment"]}'  # type: ignore[str-format]
+        f'  {item.name}: {item.default:g}  # {item.metadata["comment"]}'
         for item in dataclasses.fields(Tolerances)
     ]
     lines += [

@@ -63,7 +63,7 @@ def compare_frame(
         elif task == 'detection':
             yield from _objects(one, two, limits, counted, stamp)
         elif task == 'change':
-            yield from _change(one, two, limits, counted, stamp)
+            yield from _change(one, two, limits, counted, stamp, golden['width'])
 
 
 def compare_masks(
@@ -152,13 +152,18 @@ def _footprint(
             why = f' ({found["unknown"]})' if 'unknown' in found else ''
             yield Difference('footprint', f'{now}{why}, expected {was}', stamp)
         return
-    first, second = np.array(one), np.array(two)
-    steps = (second - first) * METRES_PER_DEGREE
-    steps[:, 0] *= math.cos(math.radians(float(first[0, 1])))
-    moved = float(np.linalg.norm(steps, axis=1).max())
+    moved = _moved_m(one, two)
     if not moved <= limits.footprint_m:
         text = f'moved by {moved:.2f} m, allowed {limits.footprint_m:g} m'
         yield Difference('footprint', text, stamp)
+
+
+def _moved_m(first: Sequence[Sequence[float]], second: Sequence[Sequence[float]]) -> float:
+    """Return the longest way from a point of one to the same of the other [m]; lon, lat [deg]."""
+    one, two = np.array(first, np.float64), np.array(second, np.float64)
+    steps = (two - one) * METRES_PER_DEGREE
+    steps[:, 0] *= math.cos(math.radians(float(one[0, 1])))
+    return float(np.linalg.norm(steps, axis=1).max())
 
 
 def _scene(
@@ -232,20 +237,18 @@ def _change(
     limits: Tolerances,
     counted: Counted,
     stamp: int,
+    width: int,
 ) -> Iterator[Difference]:
     one, two = (len(x.get('regions', ())) for x in (golden, found))
     text = f'{two} regions, expected {one}'
     counted.regions_missing += [Difference('change', text, stamp)] * max(0, one - two)
     counted.regions_extra += [Difference('change', text, stamp)] * max(0, two - one)
-    first, second = (_registered(x) for x in (golden, found))
-    if first is None or second is None:
+    first, second = (x.get('registration', {}).get('corners') for x in (golden, found))
+    if first is None or second is None or not width:
         return
-    moved = float(np.linalg.norm(first - second, axis=1).max())
+    # The upper side of the frame on the ground says how large a pixel is.
+    pixel_m = _moved_m([first[0]], [first[1]]) / width
+    moved = _moved_m(first, second) / pixel_m if pixel_m else math.inf
     if not moved <= limits.registration_px:
         text = f'registration moved by {moved:.2f} px, allowed {limits.registration_px:g} px'
         yield Difference('change', text, stamp)
-
-
-def _registered(record: Mapping[str, Any]) -> NDArray[np.float64] | None:
-    corners = record.get('registration', {}).get('corners_px')
-    return None if corners is None else np.array(corners, np.float64).reshape(-1, 2)

@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 
 from rs_onboard.replay.errors import RunError
-from rs_onboard.replay.expectations.recorded import RecordedRun, read_lines
+from rs_onboard.replay.expectations.recorded import RecordedRun, by_stamp, read_lines
 from rs_onboard.replay.run_facts import RunFacts
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class Golden:
             raise RunError(f'{folder}: no golden results. Write them with --update.')
         self.folder = folder
         self.facts = RunFacts.read(folder)
-        self.frames = {record['stamp_ns']: record for record in read_lines(folder / FRAMES)}
+        self.frames = by_stamp(read_lines(folder / FRAMES))
 
     def masks(self) -> set[tuple[str, int]]:
         """Return (task, stamp (ns)) of every mask."""

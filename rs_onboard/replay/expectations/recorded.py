@@ -14,7 +14,7 @@ from rs_onboard.replay.reader import Bag
 from rs_onboard.replay.run_facts import RunFacts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -63,11 +63,22 @@ class RecordedRun:
             for message in bag.messages(tuple(tasks)):
                 task = tasks[message.topic]
                 image: Any = bag.decode(message)
-                mask = np.asarray(image.data, np.uint8).reshape(image.height, image.width)
+                mask: NDArray[np.uint8] = np.asarray(image.data, np.uint8)
+                mask = mask.reshape(image.height, image.width)
                 if MASK_TOPICS[task][1]:
                     mask = np.where(mask == UNSEEN, mask, mask >= CHANGED).astype(np.uint8)
                 if mask.size and message.stamp_ns is not None:
                     yield task, message.stamp_ns, mask
+
+
+def by_stamp(records: Sequence[Mapping[str, Any]]) -> dict[int, dict[str, Any]]:
+    """Return records by stamp; changes, which come alone, join the other results of their frame."""
+    frames: dict[int, dict[str, Any]] = {}
+    for record in records:
+        frame = frames.setdefault(record['stamp_ns'], dict(record))
+        for name, value in record.items():
+            frame.setdefault(name, value)
+    return frames
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
