@@ -27,7 +27,7 @@ class CallWatch:
 
     def __init__(self) -> None:
         self._since_ns = 0
-        self._given_up = False
+        self._given_up = ''
 
     def run(
         self, runtime: Runtime, feeds: Mapping[str, NDArray[np.uint8]]
@@ -50,13 +50,14 @@ class CallWatch:
         """Return when the call that runs began on the steady clock [ns], 0 while none does."""
         return self._since_ns
 
-    def give_up(self) -> None:
-        """Want no answer any more, of this call or of later ones."""
-        self._given_up = True
+    def give_up(self, reason: str) -> None:
+        """Want no answer any more, of this call or of later ones.
+
+        Args:
+            reason: What `AbandonedError` says.
+        """
+        self._given_up = reason
 
     def _refuse_late(self) -> None:
         if self._given_up:
-            raise AbandonedError(
-                'inference given up: it took longer than inference_timeout_ms, so that nobody '
-                'waits for its answer any more.'
-            )
+            raise AbandonedError(self._given_up)

@@ -41,7 +41,12 @@ class Failover:
         settings: How models are run: the policy and the provider asked for.
         preferred: The provider that ran first.
         available: Providers that this build of ONNX Runtime has, by its names.
-        backoff_s: First and longest time for which a provider that hung is left alone [s].
+        backoff_s: First and longest time for which a provider that hung is left alone [s]; None
+            takes `BACKOFF_S`.
+
+    Attributes:
+        preferred: See above.
+        refused: Whether the policy alone keeps other providers from running instead.
     """
 
     def __init__(
@@ -50,14 +55,15 @@ class Failover:
         preferred: str,
         available: Sequence[str],
         *,
-        backoff_s: tuple[float, float] = BACKOFF_S,
+        backoff_s: tuple[float, float] | None = None,
     ) -> None:
-        self._backoff_s = backoff_s
+        self._backoff_s = backoff_s or BACKOFF_S
         self.preferred = preferred
         self._bad: dict[str, _Record] = {}
         have = [name for name in AUTO_ORDER if PROVIDERS[name] in available]
         below = have[have.index(preferred) + 1 :] if preferred in have else ['cpu']
-        self._order = [preferred, *(below if settings.policy != 'refuse' else [])]
+        self.refused = settings.policy == 'refuse' and bool(below)
+        self._order = [preferred, *([] if self.refused else below)]
         self._sound_since: tuple[str, float] | None = None
 
     def hung(self, provider: str, now_s: float) -> None:

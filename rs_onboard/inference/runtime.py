@@ -218,6 +218,11 @@ class OnnxRuntime:
                 )
 
 
+def available_providers() -> tuple[str, ...]:
+    """Return the providers that this build of ONNX Runtime has, by its names."""
+    return tuple(ort.get_available_providers())
+
+
 def runtime_version() -> str:
     """Return the version of ONNX Runtime."""
     return str(ort.__version__)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sensor_msgs.msg import CameraInfo, Image
 
 from rs_onboard.geo.calibration import camera_from_file
+from rs_onboard.health.states import Finding, State
 from rs_onboard.inference.errors import FieldError
 from rs_onboard.nodes import names
 from rs_onboard.nodes.exchange import Outlet, Writer
@@ -18,18 +19,29 @@ from rs_onboard.nodes.image_messages import camera_message, rgb8_message
 from rs_onboard.nodes.lifecycle import PerceptionNode
 from rs_onboard.nodes.settings import CameraSettings
 from rs_onboard.nodes.start import run_node
-from rs_onboard.perception.capture import Grabber
+from rs_onboard.perception.capture import CaptureState, Grabber
 from rs_onboard.perception.frame import Frame, FrameHeader
 from rs_onboard.perception.source import SourceOptions
 from rs_onboard.perception.source_uri import open_source
 from rs_onboard.perception.worker import Counts
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import numpy as np
     from numpy.typing import NDArray
 
     from rs_onboard.geo.camera import CameraModel
     from rs_onboard.nodes.exchange import Exchange
+
+
+# What is wrong with a source in these states.
+CAUSES: Mapping[CaptureState, str] = {
+    'frozen': 'frozen_image',
+    'stalled': 'no_image',
+    'reopening': 'no_image',
+    'ended': 'source_ended',
+}
 
 
 class CameraNode(PerceptionNode):
@@ -44,7 +56,6 @@ class CameraNode(PerceptionNode):
         self._outlet: Outlet[Frame] | None = None
         self._camera: CameraModel | None = None
         self._sequence = 0
-        self._last_state = 'stopped'
 
     def setup(self) -> None:
         """Check the source; a device that is not there yet is waited for once active."""
@@ -128,19 +139,17 @@ class CameraNode(PerceptionNode):
             'skipped': str(status.skipped),
             'last_frame_age_s': '' if age is None else f'{age:.2f}',
         }
-        fine = status.state in {'opening', 'streaming', 'stopped'}
-        warning = '' if fine else f'{status.state}: {status.reason}'
-        self._log_change(status.state, warning)
-        return warning, values
+        return '', values
 
-    def _log_change(self, state: str, warning: str) -> None:
-        if state == self._last_state:
-            return
-        self._last_state = state
-        if warning:
-            self.get_logger().warning(warning)
-        else:
-            self.get_logger().info(f'{self.settings.source}: {state}')
+    def findings(self) -> list[Finding]:
+        """Return what is wrong with the source."""
+        if self._grabber is None:
+            return []
+        status = self._grabber.status()
+        cause = CAUSES.get(status.state)
+        if cause is None:
+            return []
+        return [Finding(cause, f'{status.state}: {status.reason}', State.STALE)]
 
     def _camera_info_writer(self) -> tuple[Writer[Frame], ...]:
         if self._camera is None:

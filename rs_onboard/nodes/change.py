@@ -14,17 +14,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sensor_msgs.msg import CompressedImage
 
+from rs_onboard.health.states import Finding
 from rs_onboard.nodes import names
 from rs_onboard.nodes.exchange import Outlet, Writer
 from rs_onboard.nodes.frame_source import Arrival, FrameSource
-from rs_onboard.nodes.model_node import ModelNode
+from rs_onboard.nodes.image_messages import stamp_to_ns
+from rs_onboard.nodes.model_node import GIVEN_UP, ModelNode
 from rs_onboard.nodes.model_settings import ChangeSettings
 from rs_onboard.nodes.overlay_message import jpeg_message
 from rs_onboard.nodes.result_topics import RESULT_TOPICS
 from rs_onboard.nodes.start import run_node
 from rs_onboard.nodes.task_making import make_change
 from rs_onboard.perception.change_picture import render_change
-from rs_onboard.perception.frame import Frame
+from rs_onboard.perception.frame import Frame, FrameHeader
 from rs_onboard.perception.map_change import MapChangeTask
 from rs_onboard.perception.results import ChangeResult
 
@@ -116,8 +118,22 @@ class ChangeNode(ModelNode[Arrival, ChangeResult]):
             values |= {f'frames.{name}': str(n) for name, n in sorted(self._states.items())}
         if self._source is not None:
             values |= self._source.values()
-            warning = warning or self._source.trouble()
-        return warning or self._unmatched, values
+        return warning, values
+
+    def findings(self) -> list[Finding]:
+        """See `PerceptionNode.findings`."""
+        found = super().findings()
+        if self._unmatched:
+            found.append(Finding('no_match', self._unmatched))
+        return found + (self._source.findings() if self._source is not None else [])
+
+    def header_of(self, arrival: Arrival) -> FrameHeader:
+        """See `ModelNode.header_of`."""
+        if isinstance(arrival.item, Frame):
+            return arrival.item.header
+        header = arrival.item.header
+        stamp_ns = stamp_to_ns(header.stamp)
+        return FrameHeader(stamp_ns, header.frame_id, 0, 0, 0, arrival.received_ns)
 
     def _on_frame(self, frame: Frame) -> None:
         self._on_arrival(Arrival(frame, time.perf_counter_ns()))
@@ -149,10 +165,12 @@ class ChangeNode(ModelNode[Arrival, ChangeResult]):
         assert result.match is not None
         self._states[result.match.state] += 1
         self._unmatched = result.match.reason
+        drop = None
         try:
-            return self.send(result, waited_ms)
+            drop = self.send(result, waited_ms)
+            return drop
         finally:
-            if self._pictures is not None:
+            if self._pictures is not None and drop != GIVEN_UP:
                 self._pictures.send(Comparison(frame, result, task.before))
 
 

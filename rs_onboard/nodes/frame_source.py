@@ -14,7 +14,9 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image, Imu, NavSatFix
 from std_msgs.msg import Float64
 
 from rs_onboard.geo.ring import NS_PER_S
+from rs_onboard.health.states import Finding, State
 from rs_onboard.inference.errors import FieldError
+from rs_onboard.nodes.frame_alarms import FrameAlarms
 from rs_onboard.nodes.frame_maker import FrameMaker
 
 if TYPE_CHECKING:
@@ -66,7 +68,8 @@ class FrameSource:
         self._node = node
         self._settings = settings
         self._deliver = deliver
-        self.maker = FrameMaker(settings, node.complain)
+        self.maker = FrameMaker(settings, self._complain)
+        self._alarms = FrameAlarms(self.maker, node.incident)
         self._subscriptions: list[Any] = []
         self._channel = ''
         self._topic = settings.image_topic
@@ -77,6 +80,7 @@ class FrameSource:
         settings = self._settings
         subscribe = self._subscribe
         self._last_arrival_ns, self.maker.unfit = time.perf_counter_ns(), ''
+        self._alarms.clear()
         channel = self._node.resolve_topic_name(settings.image_topic)
         if self._node.exchange.connect(channel, self._on_frame):
             self._channel = channel
@@ -108,29 +112,39 @@ class FrameSource:
         """
         # The age may change while the node is active; the settings from its start do not.
         limit = cast('FrameSettings', self._node.settings).max_age_s
-        return self.maker.frame(
+        made = self.maker.frame(
             arrival.item,
             received_ns=arrival.received_ns,
             now_ns=self._node.get_clock().now().nanoseconds,
             max_age_s=limit,
             wait_s=self._settings.pose_wait_ms / 1e3,
         )
+        # A camera node of this process watches its images itself.
+        self._alarms.take(made, live=not self._channel)
+        return made
 
     def values(self) -> dict[str, str]:
         """Return the counters for diagnostics."""
         return self.maker.values()
 
-    def trouble(self) -> str:
-        """Say what is wrong with the images, empty if nothing is."""
-        if self.maker.unfit or not self._subscriptions:
-            return self.maker.unfit
+    def findings(self) -> list[Finding]:
+        """Return what is wrong with images and pose."""
+        if not self._subscriptions:
+            return []
+        found = self._alarms.findings()
         silent_s = (time.perf_counter_ns() - self._last_arrival_ns) / NS_PER_S
-        if silent_s < SILENT_S:
-            return ''
-        topic = self._node.resolve_topic_name(self._topic)
-        senders = self._node.count_publishers(topic)
-        hint = '' if senders else '; check image_topic and image_transport'
-        return f'{topic}: no image for {silent_s:.0f} s, {senders} publishers{hint}'
+        if silent_s >= SILENT_S:
+            topic = self._node.resolve_topic_name(self._topic)
+            senders = self._node.count_publishers(topic)
+            hint = '' if senders else '; check image_topic and image_transport'
+            text = f'{topic}: no image for {silent_s:.0f} s, {senders} publishers{hint}'
+            found.append(Finding('no_image', text, State.STALE))
+        return found
+
+    def _complain(self, reason: str) -> None:
+        # Of images the alarms tell, once.
+        if reason != self.maker.unfit:
+            self._node.complain(reason)
 
     def _subscribe(
         self, kind: type, topic: str, callback: Callable[[Any], None], *, depth: int = 50

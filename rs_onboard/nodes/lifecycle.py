@@ -302,7 +302,7 @@ class PerceptionNode(ParameterNode):
             found.append(Finding('no_clock', text))
         for worker in self.workers():
             if trouble := worker.trouble():
-                busy = worker.busy_s() > 0
+                busy = worker.running and worker.busy_s() > 0
                 found.append(
                     Finding(
                         'worker_hangs' if busy else 'left_behind',

@@ -5,21 +5,26 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from diagnostic_msgs.msg import DiagnosticArray
 from vision_msgs.msg import LabelInfo
 
+from rs_onboard.health.states import Finding, State
+from rs_onboard.inference.failover import Failover
+from rs_onboard.inference.runtime import available_providers
 from rs_onboard.nodes import names
 from rs_onboard.nodes.exchange import LATCHED_QOS, Outlet, Writer
 from rs_onboard.nodes.lifecycle import PerceptionNode
-from rs_onboard.nodes.model_loading import load_task_model
+from rs_onboard.nodes.model_loading import load_task_model, runtime_settings
+from rs_onboard.nodes.model_recovery import Recovery
 from rs_onboard.nodes.result_messages import label_info_message, report_message
 from rs_onboard.perception.errors import TaskError
 from rs_onboard.perception.frame import FrameHeader
 from rs_onboard.perception.results import TaskResult
-from rs_onboard.perception.worker import Counts, Worker
+from rs_onboard.perception.worker import Counts, Hand, Worker
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,12 +35,22 @@ if TYPE_CHECKING:
     from rs_onboard.nodes.model_settings import ModelSettings
     from rs_onboard.perception.task import ModelTask
 
+# What becomes of the late answer of a call that was given up; its frame is counted already.
+GIVEN_UP = 'given_up'
+
+# A model whose frames all fail for longer than this counts as failed.
+FAILING_S = 5.0
+
 A = TypeVar('A')
 R = TypeVar('R', bound=TaskResult)
 
 
 class ModelNode(PerceptionNode, Generic[A, R]):
-    """Runs one task on one model; `A` is what arrives at it, `R` its result."""
+    """Runs one task on one model; `A` is what arrives at it, `R` its result.
+
+    A call of the model that hangs is given up by the watchdog: the frame gets a result that says
+    so, a new thread takes the next ones, and the model is loaded anew (see `Recovery`).
+    """
 
     task_name: ClassVar[TaskName]
     settings: ModelSettings
@@ -51,7 +66,10 @@ class ModelNode(PerceptionNode, Generic[A, R]):
         self._outlet: Outlet[R] | None = None
         self._labels: Any = None
         self._failed = ''
+        self._failing_since_s = 0.0
         self._task_hangs = False
+        self._recovery: Recovery[ModelTask[R]] | None = None
+        self._answers = 0
 
     @abstractmethod
     def make_task(self, model: Model) -> ModelTask[R]:
@@ -73,13 +91,19 @@ class ModelNode(PerceptionNode, Generic[A, R]):
     def _work(self, arrival: A) -> str | None:
         """Run the task on an arrival; returns the name of the drop where there is no result."""
 
+    @abstractmethod
+    def header_of(self, arrival: A) -> FrameHeader:
+        """Return the header of the image that an arrival is about."""
+
     def setup(self) -> None:
-        """Load and verify the model; run it once, so that the first frame finds it warm."""
-        model = load_task_model(self.settings, self.task_name, self.get_logger().info)
-        task = self.make_task(model)
-        task.warm_up()
+        """Load and verify the model; see what it says; prepare its topics."""
+        task = self.load_task(self.settings)
+        model = task.model
         self._task = task
         self._task_hangs = False
+        runtime = runtime_settings(self.settings)
+        failover = Failover(runtime, model.runtime.provider, available_providers())
+        self._recovery = Recovery(failover, self._load_on)
         report: Writer[R] = Writer(
             names.report(self.task_name),
             DiagnosticArray,
@@ -90,6 +114,22 @@ class ModelNode(PerceptionNode, Generic[A, R]):
         now = FrameHeader(self.get_clock().now().nanoseconds, '', 0, 0, 0)
         self._labels.publish(label_info_message(model.card, now))
         self._announce(model)
+
+    def load_task(self, settings: ModelSettings) -> ModelTask[R]:
+        """Load and verify the model; run it once, so that the first frame finds it warm.
+
+        Called in other threads too, to replace a model that hangs.
+
+        Args:
+            settings: The parameters of the node, perhaps with another provider.
+        """
+        model = load_task_model(settings, self.task_name, self.get_logger().info)
+        task = self.make_task(model)
+        task.warm_up()
+        return task
+
+    def _load_on(self, provider: str) -> ModelTask[R]:
+        return self.load_task(dataclasses.replace(self.settings, provider=provider))
 
     def start(self) -> None:
         """Begin to work.
@@ -126,13 +166,63 @@ class ModelNode(PerceptionNode, Generic[A, R]):
         """Return what became of the arrivals."""
         return self._worker.mailbox.counts()
 
+    def workers(self) -> list[Worker[Any]]:
+        """See `PerceptionNode.workers`."""
+        return [self._worker]
+
+    def watch(self, now_s: float, awake_since_s: float) -> None:
+        """Give up a call of the model that takes too long, and bring the model back."""
+        task, recovery = self._task, self._recovery
+        if task is None or recovery is None:
+            return
+        hand, since_ns = self._worker.hand(), task.calls.since_ns()
+        limit_s = self.settings.inference_timeout_ms / 1e3
+        if hand is not None and since_ns and limit_s:
+            # On Linux both clocks are CLOCK_MONOTONIC.
+            waited_s = now_s - max(since_ns / 1e9, awake_since_s)
+            if waited_s > limit_s:
+                self._give_up(hand, task, recovery, now_s)
+        provider = task.identity.provider
+        answers = self._worker.mailbox.counts().done
+        if answers > self._answers:
+            recovery.answered(provider, now_s)
+        self._answers = answers
+        fresh = recovery.step(provider, self._worker.hanging(), now_s)
+        if fresh is not None:
+            fresh.take_over(task)
+            self._task, self._failed = fresh, ''
+            self.get_logger().info(f'the model runs anew, on {fresh.identity.provider}')
+
+    def _give_up(
+        self, hand: Hand[A], task: ModelTask[R], recovery: Recovery[ModelTask[R]], now_s: float
+    ) -> None:
+        provider = task.identity.provider
+        reason = (
+            f'inference on {provider} took longer than inference_timeout_ms '
+            f'({self.settings.inference_timeout_ms} ms) and was given up'
+        )
+
+        def answer(arrival: A) -> None:
+            outlet = self._outlet
+            if outlet is not None:
+                outlet.send(task.without_result(self.header_of(arrival), 'failed', reason))
+
+        if self._worker.abandon(hand, 'inference_timeout', answer):
+            task.calls.give_up(reason)
+            recovery.hung(provider, reason, now_s)
+
+    def must_restart(self) -> str:
+        """See `Watched.must_restart`."""
+        recovery = self._recovery
+        return '' if recovery is None else recovery.must_restart(self._worker.hanging())
+
     def health(self) -> tuple[str, dict[str, str]]:
-        """Return the model, its provider and the last failure."""
+        """Return the model and its provider."""
         task = self._task
         if task is None:
-            return self._worker.trouble(), {}
+            return '', {}
         identity = task.identity
-        values = {
+        return '', {
             'model': identity.name,
             'sha256': identity.sha256,
             'variant': identity.variant,
@@ -141,11 +231,29 @@ class ModelNode(PerceptionNode, Generic[A, R]):
             'trained': str(identity.trained).lower(),
             'signed_by': task.model.signed_by,
             'busy_s': f'{self._worker.busy_s():.2f}',
+            'given_up': str(self._worker.abandoned),
+            'hanging': str(self._worker.hanging()),
         }
-        warning = self._worker.trouble() or self._failed or task.model.runtime.notice
-        if not warning and not identity.trained:
-            warning = f'model {identity.name} is untrained: its results mean nothing'
-        return warning, values
+
+    def findings(self) -> list[Finding]:
+        """Return what is wrong with the model, its provider and its last results."""
+        task, recovery, now_s = self._task, self._recovery, time.monotonic()
+        if task is None or recovery is None:
+            return []
+        identity, found = task.identity, []
+        hung = recovery.finding(identity.provider, self._worker.hanging(), now_s)
+        if hung is not None:
+            found.append(hung)
+        elif task.model.runtime.notice:
+            found.append(Finding('provider_fallback', task.model.runtime.notice))
+        if self._failed and not recovery.down:
+            lasting = now_s - self._failing_since_s > FAILING_S
+            state = State.FAILED if lasting else State.DEGRADED
+            found.append(Finding('inference_failed', self._failed, state))
+        if not identity.trained:
+            text = f'model {identity.name} is untrained: its results mean nothing'
+            found.append(Finding('untrained', text))
+        return found
 
     def send(self, result: R, waited_ms: float) -> str | None:
         """Send a result out; returns the name of the drop where it went nowhere or failed."""
@@ -155,10 +263,16 @@ class ModelNode(PerceptionNode, Generic[A, R]):
         if outlet is None:
             # It took so long that the node was cleaned up meanwhile.
             return 'inactive'
+        if not self._worker.claim():
+            return GIVEN_UP
         outlet.send(dataclasses.replace(result, report=report))
-        self._failed = report.reason if report.status == 'failed' else ''
-        if self._failed:
-            self.complain(self._failed)
+        failed = report.reason if report.status == 'failed' else ''
+        if failed and not self._failed:
+            self._failing_since_s = time.monotonic()
+        self._failed = failed
+        if failed:
+            if self._recovery is None or not self._recovery.down:
+                self.incident('inference_failed', failed)
             return 'failed'
         return None
 

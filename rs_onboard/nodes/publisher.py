@@ -14,18 +14,21 @@ from typing import TYPE_CHECKING, Any
 from sensor_msgs.msg import CompressedImage
 from std_msgs.msg import String
 
+from rs_onboard.health.states import Finding
 from rs_onboard.inference.card import ModelCard, load_card
 from rs_onboard.nodes import names
 from rs_onboard.nodes.exchange import Outlet, Writer
 from rs_onboard.nodes.frame_source import Arrival, FrameSource
+from rs_onboard.nodes.latency import LatencyMonitor
 from rs_onboard.nodes.lifecycle import PerceptionNode
 from rs_onboard.nodes.locations import model_folder
+from rs_onboard.nodes.machine_status import GroundStation, MachineStatus
 from rs_onboard.nodes.overlay_message import overlay_message
 from rs_onboard.nodes.result_inlets import RESULT_INLETS, ChangeInlet, ResultInlet
 from rs_onboard.nodes.settings import PublisherSettings
 from rs_onboard.nodes.start import run_node
+from rs_onboard.perception.features import frame_collection
 from rs_onboard.perception.join import Joined, StampJoin
-from rs_onboard.perception.records import frame_collection
 from rs_onboard.perception.result_files import ResultFiles
 from rs_onboard.perception.results import (
     RESULT_TYPES,
@@ -36,6 +39,8 @@ from rs_onboard.perception.results import (
 from rs_onboard.perception.worker import Counts, Worker
 
 if TYPE_CHECKING:
+    from diagnostic_msgs.msg import DiagnosticStatus
+
     from rs_onboard.inference.card import TaskName
     from rs_onboard.nodes.exchange import Exchange
     from rs_onboard.perception.frame import Frame, FrameHeader
@@ -76,7 +81,10 @@ class PublisherNode(PerceptionNode):
         self._unwritten = 0
         self._source: FrameSource | None = None
         self._expiry: Any = None
-        self._last_latency_ms: float | None = None
+        name, logger = self.get_fully_qualified_name().lstrip('/'), self.get_logger()
+        self._latency = LatencyMonitor(name, logger)
+        self._machine = MachineStatus(name, logger)
+        self._ground: GroundStation | None = None
 
     def setup(self) -> None:
         """Read the cards, open the result files."""
@@ -86,7 +94,12 @@ class PublisherNode(PerceptionNode):
         }
         self._join: StampJoin[Any] = StampJoin((FRAME_PART, *tasks))
         if self.settings.results_dir:
-            self._files = ResultFiles(Path(self.settings.results_dir).expanduser())
+            folder = Path(self.settings.results_dir).expanduser()
+            self._files = ResultFiles(folder)
+            self.exchange.watchdog.watch_disk(folder)
+        self._ground = GroundStation(
+            self, self.settings.onboard_status_topic, self.settings.onboard_component
+        )
         self._outlet = Outlet(
             self,
             self.exchange,
@@ -126,6 +139,7 @@ class PublisherNode(PerceptionNode):
 
     def halt(self) -> None:
         """Take nothing more."""
+        self._latency.clear()
         self.exchange.disconnect(self.resolve_topic_name(names.FRAMES), self._on_frame)
         if self._source is not None:
             self._source.stop()
@@ -148,6 +162,9 @@ class PublisherNode(PerceptionNode):
             if outlet is not None:
                 outlet.close()
         self._outlet = self._pictures = None
+        if self._ground is not None:
+            self._ground.close()
+            self._ground = None
         if self._files is not None:
             self._files.close()
             self._files = None
@@ -164,19 +181,41 @@ class PublisherNode(PerceptionNode):
         )
 
     def health(self) -> tuple[str, dict[str, str]]:
-        """Return the latency of the last frame and how the result files are doing."""
-        values, silence = {}, ''
+        """Return how the images and the result files are doing."""
+        values = {}
         if self._source is not None:
-            values, silence = self._source.values(), self._source.trouble()
+            values = self._source.values()
             # Of the images themselves; the node's own counters are those of joined results.
             for name, number in self._decoder.mailbox.counts().dropped.items():
                 values[f'frames_dropped.{name}'] = str(number)
-        if self._last_latency_ms is not None:
-            values['latency_ms.last'] = f'{self._last_latency_ms:.1f}'
         if self.settings.results_dir:
             values['frames_not_written'] = str(self._unwritten)
-        trouble = self._worker.trouble() or self._decoder.trouble() or self._changes.trouble()
-        return trouble or self._file_fault or silence, values
+        return '', values
+
+    def findings(self) -> list[Finding]:
+        """See `PerceptionNode.findings`."""
+        found = [Finding('results_not_written', self._file_fault)] if self._file_fault else []
+        return found + (self._source.findings() if self._source is not None else [])
+
+    def workers(self) -> list[Worker[Any]]:
+        """See `PerceptionNode.workers`."""
+        return [self._worker, self._decoder, self._changes]
+
+    def watch(self, now_s: float, awake_since_s: float) -> None:
+        """Judge the latency and the machine, whatever arrives."""
+        del now_s, awake_since_s
+        self._latency.judge(self.settings, self._join.waiting_s())
+        self._machine.judge(self.exchange.watchdog.verdict, self.settings.health_hold_s)
+
+    def entries(self) -> list[DiagnosticStatus]:
+        """Return the latency and the machine; tell the ground station of the machine."""
+        watchdog = self.exchange.watchdog
+        if self._ground is not None:
+            self._ground.send(watchdog.readings, self.get_clock().now().to_msg())
+        return [
+            self._latency.entry(),
+            self._machine.entry(watchdog.readings, watchdog.verdict),
+        ]
 
     def _on_frame(self, frame: Frame) -> None:
         self._add(frame.header.stamp_ns, FRAME_PART, frame)
@@ -216,7 +255,8 @@ class PublisherNode(PerceptionNode):
         results = self._collect(joined)
         assert self._outlet is not None
         assert self._pictures is not None
-        self._last_latency_ms = results.latency_ms
+        missing = [task for task in self._cards if task not in joined.parts]
+        self._latency.take(results, missing, self.get_clock().now().nanoseconds)
         try:
             self._pictures.send(results)
             self._outlet.send(results)

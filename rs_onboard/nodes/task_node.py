@@ -111,17 +111,22 @@ class TaskNode(ModelNode[TileArrival, R], Generic[R]):
         if not isinstance(arrival.item, dict):
             return cast('TileSet', arrival.item)
         parts = arrival.item
-        header = parts['tiles'].header
         return tiles_from_messages(
             parts['tiles'],
             parts['layout'],
             scale=scale_from_message(parts['report']),
             view=view_from_message(parts['report']),
             selected=selection_from_message(parts['report']),
-            header=FrameHeader(
-                stamp_to_ns(header.stamp), header.frame_id, 0, 0, 0, arrival.received_ns
-            ),
+            header=self.header_of(arrival),
         )
+
+    def header_of(self, arrival: TileArrival) -> FrameHeader:
+        """See `ModelNode.header_of`."""
+        if not isinstance(arrival.item, dict):
+            return cast('TileSet', arrival.item).header
+        header = arrival.item['tiles'].header
+        stamp_ns = stamp_to_ns(header.stamp)
+        return FrameHeader(stamp_ns, header.frame_id, 0, 0, 0, arrival.received_ns)
 
     def _run(self, tiles: TileSet) -> R:
         task = self._task
@@ -133,7 +138,7 @@ class TaskNode(ModelNode[TileArrival, R], Generic[R]):
         try:
             tiles = self._tiles(arrival)
         except (EncodingError, TaskError, TileError) as exc:
-            self.complain(str(exc))
+            self.incident('bad_tiles', str(exc))
             return 'bad_tiles'
         waited_ms = (time.perf_counter_ns() - arrival.received_ns) / 1e6
         return self.send(self._run(tiles), waited_ms)

@@ -26,6 +26,7 @@ from rs_onboard.perception.worker import Counts, Worker
 if TYPE_CHECKING:
     from typing import Any
 
+    from rs_onboard.health.states import Finding
     from rs_onboard.inference.card import TaskName
     from rs_onboard.nodes.exchange import Exchange
     from rs_onboard.perception.frame import Frame
@@ -78,9 +79,15 @@ class TilerNode(PerceptionNode):
 
     def health(self) -> tuple[str, dict[str, str]]:
         """Return the counters of image and pose sources."""
-        if self._frames is None:
-            return self._worker.trouble(), {}
-        return self._worker.trouble() or self._source.trouble(), self._source.values()
+        return '', {} if self._frames is None else self._source.values()
+
+    def findings(self) -> list[Finding]:
+        """See `PerceptionNode.findings`."""
+        return [] if self._frames is None else self._source.findings()
+
+    def workers(self) -> list[Worker[Any]]:
+        """See `PerceptionNode.workers`."""
+        return [self._worker]
 
     def _outlet(self, task: TaskName) -> Outlet[CutTiles]:
         return Outlet(
@@ -112,7 +119,7 @@ class TilerNode(PerceptionNode):
         try:
             tiles = self._tiler.cut(frame)
         except TileError as exc:
-            self.complain(str(exc))
+            self.incident('too_many_tiles', str(exc))
             return 'too_many_tiles'
         assert self._frames is not None
         self._frames.send(frame)

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from rs_onboard.perception.frame import FrameHeader
     from rs_onboard.perception.results import TaskReport
     from rs_onboard.perception.seams import TileBoxes
+    from rs_onboard.perception.task import ModelTask
     from rs_onboard.perception.tiler import TileSet
     from rs_onboard.perception.tracking import Tracker
 
@@ -119,10 +120,15 @@ class DetectionTask(Task[DetectionResult]):
         self.palette = palette(model.card)
         self.limits = limits or DetectionLimits()
         self.limits.check(model.card)
-        self._tracker = tracker
+        self.tracker = tracker
         names = model.card.class_names
         scores = [self.limits.class_scores.get(name, self.limits.score) for name in names]
         self._least = np.array(scores, np.float32)
+
+    def take_over(self, other: ModelTask[Any]) -> None:
+        """See `ModelTask.take_over`: objects keep their numbers."""
+        if isinstance(other, DetectionTask):
+            self.tracker = other.tracker
 
     def _infer(self, tiles: TileSet, clock: StageClock) -> DetectionResult:
         parts = []
@@ -146,9 +152,9 @@ class DetectionTask(Task[DetectionResult]):
         clock.lap('join')
         found_boxes, labels = boxes[rows], joined.classes[rows]
         numbers: NDArray[np.int64] = np.full(len(rows), UNTRACKED, np.int64)
-        if self._tracker is not None:
+        if self.tracker is not None:
             stamp_ns = tiles.header.stamp_ns
-            numbers = self._tracker.update(found_boxes, labels, stamp_ns, tiles.camera, tiles.pose)
+            numbers = self.tracker.update(found_boxes, labels, stamp_ns, tiles.camera, tiles.pose)
             clock.lap('track')
         unlimited = bool(self.limits.class_lengths_m) and tiles.scale.gsd_m is None
         reason = 'lengths are not limited' if unlimited else ''

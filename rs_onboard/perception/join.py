@@ -105,6 +105,11 @@ class StampJoin(Generic[P]):
         with self._lock:
             return len(self._pending)
 
+    def waiting_s(self) -> float:
+        """Return for how long the frame that waits longest has waited [s], 0 where none waits."""
+        with self._lock:
+            return max((time.monotonic() - entry.since_s for entry in self._pending), default=0.0)
+
     def _begin(self, stamp_ns: int, name: str) -> _Pending[P]:
         """Put a frame in its place among those that wait."""
         entry: _Pending[P] = _Pending(stamp_ns, time.monotonic())

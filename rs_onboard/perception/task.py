@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 
@@ -107,6 +107,9 @@ class ModelTask(ABC, Generic[R_co]):
         tiles = np.zeros((self._batch, self.plan.height, self.plan.width, 3), np.uint8)
         for model in self._models.values():
             self.calls.run(model.runtime, dict.fromkeys(self.inputs, tiles))
+
+    def take_over(self, other: ModelTask[Any]) -> None:
+        """Go on with what another task of the same kind remembers of earlier frames."""
 
     def offer(self, model: Model) -> None:
         """Keep another variant of the model ready; `select` switches to it.

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 T = TypeVar('T')
 
 # An item in hand for longer than this hangs, or makes results that nobody can use any more.
-LONG_S = 10.0
+LONG_S = 15.0
 
 
 class Counts(NamedTuple):
@@ -250,12 +250,17 @@ class Worker(Generic[T]):
 
     def trouble(self) -> str:
         """Say what is wrong, empty if nothing is: an item that takes far too long."""
-        busy_s = self.busy_s()
+        busy_s = self.busy_s() if self.running else 0.0
         if busy_s > LONG_S:
             return f'{self.name}: busy with one frame for {busy_s:.0f} s'
         if self.hangs():
-            return f'{self.name}: given up or stopped, but the frame it had in hand still hangs'
+            return f'{self.name}: stopped or given up, but a frame still hangs and keeps its memory'
         return ''
+
+    @property
+    def running(self) -> bool:
+        """Whether it was started and not stopped since."""
+        return self._thread is not None
 
     def _begin(self, first: Callable[[], None] | None = None) -> None:
         """Start a thread; called with the lock held."""

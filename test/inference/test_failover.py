@@ -54,6 +54,7 @@ def test_under_refuse_nothing_else_runs_and_the_same_is_tried_again():
     assert watch.again_in_s(4.0) == 6.0
     assert watch.choose(10.0) == 'cuda'
     assert watch.again_in_s(10.0) == 0.0
+    assert watch.refused
 
 
 def test_the_cpu_has_only_itself():
@@ -61,6 +62,7 @@ def test_the_cpu_has_only_itself():
     watch.hung('cpu', 0.0)
     assert watch.choose(0.0) is None
     assert watch.choose(10.0) == 'cpu'
+    assert not watch.refused
 
 
 def test_a_provider_that_is_not_in_the_order_of_speed_falls_back_to_the_cpu():

@@ -151,7 +151,7 @@ def test_a_device_that_is_not_there_is_waited_for_and_said(graph, ros):
     node = CameraNode(parameter_overrides=[Parameter('source', value='/dev/video987')])
     flown = graph([node])
     assert bring_up([node])
-    flown.wait(lambda: node.diagnostic().level == DiagnosticStatus.WARN, 'the warning')
+    flown.wait(lambda: node.diagnostic().level == DiagnosticStatus.STALE, 'the warning')
     assert '/dev/video987' in node.diagnostic().message
     assert 'reopening' in node.diagnostic().message
 
