@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from rclpy.qos import QoSProfile, qos_profile_sensor_data
 from std_srvs.srv import Trigger as TriggerService
 
+from rs_onboard.health.states import Finding
 from rs_onboard.inference.card import load_card
 from rs_onboard.inference.errors import FieldError
 from rs_onboard.nodes import names
@@ -71,6 +72,7 @@ class RecorderNode(PerceptionNode):
             )
         self._folder = Path(settings.folder).expanduser()
         self._folder.mkdir(parents=True, exist_ok=True)
+        self.exchange.watchdog.watch_disk(self._folder)
         self._topics = recorded_topics(settings)
         self._watches = self._make_watches()
         self._compress = None if settings.compression == 'none' else zstd_compressor()
@@ -155,11 +157,25 @@ class RecorderNode(PerceptionNode):
             'removed': str(status.removed),
             'compression': 'none' if self._compress is None else 'zstd',
         }
+        return '', values
+
+    def findings(self) -> list[Finding]:
+        """Return what keeps messages from the disk, or would."""
+        if self._recorder is None or self._intake is None:
+            return []
+        found = []
         busy_s = self._intake.busy_s()
         if busy_s > LONG_S:
-            return f'{self._folder}: the disk is busy with one write for {busy_s:.0f} s', values
-        paused = 'recording is paused' if status.state == 'paused' else 'nothing can be recorded'
-        return status.trouble and f'{paused}: {status.trouble}', values
+            text = f'{self._folder}: the disk is busy with one write for {busy_s:.0f} s'
+            found.append(Finding('disk_hangs', text))
+        status = self._recorder.status
+        if status.trouble:
+            paused = status.state == 'paused'
+            what = 'recording is paused' if paused else 'nothing could be recorded'
+            found.append(
+                Finding('recording_paused' if paused else 'no_room', f'{what}: {status.trouble}')
+            )
+        return found
 
     def _make_watches(self) -> dict[int, Callable[[bytes], Trigger | None]]:
         """Return what looks for triggers, by the channel it looks at."""
