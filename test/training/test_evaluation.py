@@ -13,11 +13,13 @@ import pytest
 from small_sets import class_folders
 
 from rs_onboard.inference.model import load_model
+from rs_onboard.perception.detection import DetectionLimits
 from rs_onboard.training.average_precision import Objects
 from rs_onboard.training.data.class_folders import load_class_folders
 from rs_onboard.training.data.sample import Sample
 from rs_onboard.training.errors import DataError
-from rs_onboard.training.evaluation.measure import Runner, evaluate
+from rs_onboard.training.evaluation import measure
+from rs_onboard.training.evaluation.measure import LEAST_SCORE, Runner, evaluate
 from rs_onboard.training.evaluation.pictures import contact_sheet, draw_failure
 from rs_onboard.training.evaluation.summary import summarise
 
@@ -165,6 +167,16 @@ def test_objects_are_judged_by_oriented_overlap():
     (worst,) = result.worst
     assert (worst.name, worst.text) == ('some', '1 of 2 objects missed, 0 false')
     assert result.intervals['ap50'] == (0.5, 1)
+
+
+def test_the_least_score_of_the_average_precision_is_not_that_of_flight(monkeypatch):
+    image, objects = squares((0, 0), (40, 80))
+    sample = Sample('two', image, objects=objects)
+    assert DetectionLimits().score > LEAST_SCORE
+    for least, found in ((0.9, 2), (0.95, 0)):
+        assert len(Runner(model_of('detection'), least_score=least).run(sample).boxes) == found
+        monkeypatch.setattr(measure, 'LEAST_SCORE', least)
+        assert evaluate(model_of('detection'), [sample]).figures['ap50'] == found / 2
 
 
 def test_images_of_known_scale_are_resampled_to_that_of_the_card():

@@ -11,6 +11,7 @@ from rs_onboard.geo.gsd import GroundScale
 from rs_onboard.geo.pose import Pose
 from rs_onboard.geo.rotation import NADIR_MOUNT
 from rs_onboard.perception.change import UNKNOWN_SCALE, AlignedPair, ChangeTask
+from rs_onboard.perception.detection import DetectionLimits
 from rs_onboard.perception.frame import Frame, FrameHeader
 from rs_onboard.perception.pipeline import TILE_TASKS, Pipeline
 from rs_onboard.training.errors import DataError
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 # Any height of flight will do; the focal length follows from it.
 HEIGHT_M = 100.0
 
+# Average precision asks for unsure detections too, far below what is worth reporting in flight.
+LEAST_SCORE = 0.05
+
 
 class Runner:
     """Runs the flight code on single images.
@@ -37,14 +41,20 @@ class Runner:
         model: The loaded model folder.
         gsd_m: Ground sample distance of the images [m/px], as if taken from straight above; None
             to take them at image scale.
+        least_score: Least score of a detection; what flight reports by default if None.
     """
 
-    def __init__(self, model: Model, *, gsd_m: float | None = None) -> None:
+    def __init__(
+        self, model: Model, *, gsd_m: float | None = None, least_score: float | None = None
+    ) -> None:
         self.model = model
         self.gsd_m = gsd_m
         task = model.card.task
         self._change = ChangeTask(model) if task == 'change' else None
-        self._pipeline = None if self._change else Pipeline([TILE_TASKS[task](model)])
+        options: dict[str, DetectionLimits] = {}
+        if task == 'detection' and least_score is not None:
+            options['limits'] = DetectionLimits(score=least_score)
+        self._pipeline = None if self._change else Pipeline([TILE_TASKS[task](model, **options)])
         self._count = 0
 
     def run(self, sample: Sample) -> TaskResult | ChangeResult:
@@ -101,7 +111,7 @@ def evaluate(
         DataError: There is no image, or the task failed on one.
     """
     known = classes or model.card.class_names
-    runner = Runner(model, gsd_m=gsd_m)
+    runner = Runner(model, gsd_m=gsd_m, least_score=LEAST_SCORE)
     scores: list[ImageScore] = [judge(sample, runner.run(sample), known) for sample in samples]
     if not scores:
         raise DataError(model.card.name, ['no image to be measured on'])
