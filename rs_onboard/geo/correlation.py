@@ -36,6 +36,8 @@ PATCH = 0.09
 REACH = (0.03, 0.012)
 # A patch whose best place does not stand out from the next best has none.
 LEAST_PEAK = 0.25
+# What a place is rounded to.
+PARTS_A_PIXEL = 64
 LEAST_TEXTURE = 2.0
 
 
@@ -158,7 +160,10 @@ def patches(
             target.append((column + fine[0] - far, row + fine[1] - far))
     if not source:
         return np.zeros((0, 2)), np.zeros((0, 2))
-    return project(back.astype(np.float64), np.array(source, np.float64)), np.array(target)
+    # Rounded: transforms differ in their last digits with where in memory their arrays lie, and one
+    # frame is to give one result.
+    places = np.rint(np.array(target) * PARTS_A_PIXEL) / PARTS_A_PIXEL
+    return project(back.astype(np.float64), np.array(source, np.float64)), places
 
 
 class PatchSearch:

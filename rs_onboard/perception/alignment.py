@@ -69,7 +69,8 @@ class AlignmentLimits:
         max_tilt_deg: Largest angle between the view and straight down [deg].
         max_age_days: Largest age of the map [days]; 0 takes any.
         least_seen: Least share of the frame that the map must show.
-        least_detail: Least share of the map's fine detail that the frame must have.
+        least_detail: Least share of the map's fine detail that the frame must have, in the
+            direction where it has least.
     """
 
     max_tilt_deg: float = 30.0
@@ -287,7 +288,7 @@ class Aligner:
     ) -> None:
         """Refuse a frame that is blurred: against a sharp map everything has changed."""
         ours, theirs = detail(image, seen), detail(view, seen)
-        share = ours / theirs if theirs > 0 else 1.0
+        share = float((ours[theirs > 0] / theirs[theirs > 0]).min(initial=1.0))
         if share < self.limits.least_detail:
             text = f'the frame has {share:.0%} of the fine detail of the map; at least '
             text += f'{self.limits.least_detail:.0%} is needed. Motion blur, or out of focus.'

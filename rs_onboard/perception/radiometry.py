@@ -23,6 +23,11 @@ MAX_GAIN = 2.5
 LOW, HIGH = 10.0, 90.0
 # Noise must not count as detail [px].
 DETAIL_PX = 1.0
+# Second differences over two pixels, along x, y and both diagonals.
+_LINE = np.zeros((5, 5), np.float32)
+_LINE[2, (0, 2, 4)] = (-1, 2, -1)
+_SLANT = np.diag(np.array((-1, 0, 2, 0, -1), np.float32))
+BENDS = (_LINE, _LINE.T, _SLANT, _SLANT[::-1])
 
 
 class Unfit(NamedTuple):
@@ -62,21 +67,26 @@ def unfit(image: NDArray[np.uint8]) -> Unfit | None:
     return None
 
 
-def detail(image: NDArray[np.uint8], seen: NDArray[np.bool_]) -> float:
-    """Return how much of the contrast of an image lies in its finest details, 0 to 1.
+def detail(image: NDArray[np.uint8], seen: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return how much of the contrast of an image lies in its finest details, by direction.
+
+    A camera that moved has lost those along its motion alone, so that every direction counts.
 
     Args:
         image: (H, W, 3) uint8 RGB.
         seen: (H, W) bool, the pixels that count.
+
+    Returns:
+        (4,) float64, along x, y and both diagonals; 0 where there is nothing to see.
     """
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)
     smooth = cv2.GaussianBlur(grey, (0, 0), DETAIL_PX)
-    fine = smooth - cv2.GaussianBlur(smooth, (0, 0), 2 * DETAIL_PX)
     inner = cv2.erode(seen.astype(np.uint8), np.ones((9, 9), np.uint8)) > 0
-    if int(inner.sum()) < 100:
-        return 0.0
-    whole = float(smooth[inner].std())
-    return float(fine[inner].std()) / whole if whole > 0 else 0.0
+    whole = float(smooth[inner].std()) if int(inner.sum()) >= 100 else 0.0
+    if whole == 0.0:
+        return np.zeros(len(BENDS))
+    bends = (cv2.filter2D(smooth, cv2.CV_32F, kernel)[inner] for kernel in BENDS)
+    return np.array([float(np.asarray(bend).std()) / whole for bend in bends])
 
 
 def match_light(

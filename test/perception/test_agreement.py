@@ -1,0 +1,117 @@
+# Copyright 2026 The rs_onboard authors
+# SPDX-License-Identifier: Apache-2.0
+"""The memory of the ground: places stay where they are, and count looks and finds."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from flown_maps import CAMERA, LATITUDE, LONGITUDE, pose_above
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from small_frames import nadir_pose
+
+from rs_onboard.geo.footprint import locate
+from rs_onboard.geo.reference.view import GroundGrid
+from rs_onboard.geo.wgs84 import wgs84_to_offset
+from rs_onboard.perception.agreement import MAX_BLOCKS, GroundMemory
+from rs_onboard.perception.errors import TaskError
+
+SECOND = 1_000_000_000
+POSE = pose_above(nadir_pose(60.0))
+
+
+def looked_at(pose, east_m, north_m, side_m=8.0):
+    """Return the ground grid of a view and the label image of a square on the ground."""
+    x, y = np.meshgrid(np.arange(CAMERA.width), np.arange(CAMERA.height))
+    pixels = np.stack((x, y), axis=-1).reshape(-1, 2).astype(float)
+    offsets = wgs84_to_offset(locate(pixels, CAMERA, pose).wgs84.copy(), LATITUDE, LONGITUDE)
+    inside = (np.abs(offsets - (east_m, north_m)) <= side_m / 2).all(axis=1)
+    labels = inside.reshape(CAMERA.height, CAMERA.width).astype(np.int32)
+    return GroundGrid.of(CAMERA, pose), labels
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.floats(-8, 8), st.floats(-8, 8), st.floats(0, 360), st.booleans()),
+        min_size=1,
+        max_size=7,
+    ),
+    st.integers(1, 3),
+    st.integers(3, 5),
+)
+def test_a_place_counts_the_last_looks_and_finds_from_wherever_it_is_seen(views, finds, looks):
+    """The slow reference is a list."""
+    memory = GroundMemory(finds=finds, looks=looks)
+    history = []
+    for number, (east, north, yaw, found) in enumerate(views):
+        grid, labels = looked_at(pose_above(POSE, east, north, yaw_deg=yaw), 0.0, 0.0)
+        if not found:
+            labels[:] = 0
+        history = [*history, found][-looks:]
+        told = memory.look(number * SECOND, grid, None, labels)
+        assert len(told) == int(found)
+        for item in told:
+            assert (item.looks, item.finds) == (len(history), sum(history))
+            assert item.confirmed == (sum(history) >= finds)
+            assert item.number == 1
+
+
+def test_two_places_have_two_numbers_and_keep_them():
+    memory = GroundMemory()
+    numbers = []
+    for step in range(3):
+        pose = pose_above(POSE, east_m=3.0 * step)
+        grid, first = looked_at(pose, 5.0, 5.0)
+        _, second = looked_at(pose, -6.0, -6.0)
+        # The order of the regions in a frame says nothing.
+        labels = first + 2 * second if step % 2 else 2 * first + second
+        told = memory.look(step * SECOND, grid, None, labels)
+        numbers.append([item.number for item in (told if step % 2 else told[::-1])])
+    assert numbers == [[2, 1], [2, 1], [2, 1]]
+
+
+def test_what_was_not_seen_is_no_look():
+    memory = GroundMemory(finds=2, looks=3)
+    grid, labels = looked_at(POSE, 0.0, 0.0)
+    seen = np.ones(labels.shape, bool)
+    memory.look(0, grid, seen, labels)
+    nothing = np.zeros_like(labels)
+    for step in range(1, 4):
+        hidden = seen.copy()
+        hidden[labels > 0] = False
+        memory.look(step * SECOND, grid, hidden, nothing)
+    (told,) = memory.look(5 * SECOND, grid, seen, labels)
+    assert (told.looks, told.finds, told.confirmed) == (2, 2, True)
+
+
+def test_a_clock_that_jumps_back_begins_anew():
+    memory = GroundMemory()
+    grid, labels = looked_at(POSE, 0.0, 0.0)
+    memory.look(100 * SECOND, grid, None, labels)
+    (told,) = memory.look(50 * SECOND, grid, None, labels)
+    assert (told.looks, told.finds) == (1, 1)
+
+
+def test_a_view_without_ground_has_regions_that_nobody_confirms():
+    memory = GroundMemory(finds=1, looks=1)
+    grid, labels = looked_at(POSE, 0.0, 0.0)
+    sky = GroundGrid(np.full_like(grid.points, np.nan), grid.height, grid.width)
+    (told,) = memory.look(0, sky, None, labels)
+    assert (told.looks, told.confirmed) == (0, False)
+
+
+def test_memory_is_bounded_and_the_oldest_ground_goes_first():
+    memory = GroundMemory()
+    labels = np.zeros((CAMERA.height, CAMERA.width), np.int32)
+    for step in range(MAX_BLOCKS + 20):
+        pose = pose_above(POSE, east_m=200.0 * step)
+        memory.look(step * SECOND, GroundGrid.of(CAMERA, pose), None, labels)
+    assert len(memory._blocks) <= MAX_BLOCKS
+
+
+@pytest.mark.parametrize(('finds', 'looks'), [(0, 3), (4, 3), (2, 9)])
+def test_counts_that_make_no_sense_are_refused(finds, looks):
+    with pytest.raises(TaskError, match=f'found {finds} finds of {looks} looks'):
+        GroundMemory(finds=finds, looks=looks)
