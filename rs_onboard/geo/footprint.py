@@ -15,6 +15,8 @@ from rs_onboard.geo.rotation import rotation_matrix
 from rs_onboard.geo.wgs84 import offset_to_wgs84
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from rs_onboard.geo.camera import CameraModel
@@ -116,24 +118,25 @@ def ground_offsets(
     return meet_plane(rays, height_m).points[:, :2]
 
 
-def within_date_line(corners: NDArray[np.float64]) -> list[NDArray[np.float64]]:
-    """Cut a convex polygon where it crosses the date line.
+def within_date_line(rings: Sequence[NDArray[np.float64]]) -> list[list[NDArray[np.float64]]]:
+    """Cut a polygon where it crosses the date line.
 
     Args:
-        corners: (N, 2) float64 longitude, latitude [deg]; longitudes may run beyond +-180.
+        rings: Its outline and holes, (N, 2) float64 longitude, latitude [deg] each; longitudes may
+            run beyond +-180.
 
     Returns:
-        The parts, each (K, 2) with longitudes from -180 to 180, in the same sense of rotation.
+        The parts, each of rings (K, 2) with longitudes from -180 to 180, in the same sense of
+        rotation.
     """
-    if np.abs(corners[:, 0]).max() <= 180.0:
-        return [corners]
+    if np.abs(rings[0][:, 0]).max() <= 180.0:
+        return [list(rings)]
     parts = []
     for turn in (-360.0, 0.0, 360.0):
-        part = corners + np.array([turn, 0.0])
-        for side in (-1.0, 1.0):
-            part = _clip(part, side)
-        if len(part):
-            parts.append(part)
+        moved = [ring + np.array([turn, 0.0]) for ring in rings]
+        cut = [_clip(_clip(ring, -1.0), 1.0) for ring in moved]
+        if len(cut[0]):
+            parts.append([ring for ring in cut if len(ring)])
     return parts
 
 

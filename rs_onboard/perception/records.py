@@ -1,24 +1,27 @@
 # Copyright 2026 The rs_onboard authors
 # SPDX-License-Identifier: Apache-2.0
-"""Results as plain records: a JSON object a frame, a GeoJSON feature a frame and an object."""
+"""Results as plain records: a JSON object a frame."""
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rs_onboard.geo.footprint import footprint, locate, within_date_line
+from rs_onboard.geo.covariance import largest_sigma
+from rs_onboard.geo.footprint import footprint
 from rs_onboard.geo.gsd import ground_scale
+from rs_onboard.geo.placing import place_shapes
+from rs_onboard.geo.uncertainty import ground_covariance
 from rs_onboard.perception.boxes import corners
-from rs_onboard.perception.change_records import change_content, change_outlines
+from rs_onboard.perception.change_records import change_content
+from rs_onboard.perception.mask_areas import mask_content
 from rs_onboard.perception.results import ChangeResult, DetectionResult, SceneResult
 from rs_onboard.perception.stitch import UNKNOWN_LABEL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from numpy.typing import NDArray
 
     from rs_onboard.perception.frame import Frame
     from rs_onboard.perception.map_match import MapMatch
@@ -76,63 +79,11 @@ def timing_of(record: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def frame_collection(results: FrameResults) -> dict[str, Any]:
-    """Return a frame as a GeoJSON feature collection; see `record_features`."""
-    return {'type': 'FeatureCollection', 'features': record_features(frame_record(results))}
-
-
-def record_features(record: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return a record as GeoJSON features (RFC 7946, WGS 84): the frame, then what it shows.
-
-    The frame has its footprint on flat ground as geometry, an object or a change its outline.
-    Without a full pose the geometry is null, and `footprint_unknown` of the frame says why.
-    """
-    properties = {name: value for name, value in record.items() if name != 'footprint'}
-    objects = record.get('detection', {}).get('objects', [])
-    if objects:
-        # They follow as features of their own.
-        properties['detection'] = {**record['detection'], 'objects': len(objects)}
-    if 'change' in record:
-        properties['change'] = {**record['change'], 'regions': len(record['change']['regions'])}
-    shape = record['footprint']
-    if 'unknown' in shape:
-        properties['footprint_unknown'] = shape['unknown']
-    features = [_feature('frame', shape.get('corners'), properties)]
-    header = {name: record[name] for name in ('stamp_ns', 'frame_id')}
-    for outline, told in change_outlines(record.get('change', {})):
-        features.append(_feature('change', outline, {**header, **told}))
-    for item in objects:
-        about = dict(header)
-        about |= {name: value for name, value in item.items() if name != 'ground'}
-        features.append(_feature('detection', item.get('ground'), about))
-    return features
-
-
-def _feature(
-    kind: str, outline: list[list[float]] | None, properties: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Write a feature; `outline` is (N, 2) longitude, latitude, clockwise seen from above."""
-    geometry: dict[str, Any] | None = None
-    if outline is not None:
-        polygons = [_rings(part) for part in within_date_line(np.array(outline))]
-        geometry = {'type': 'Polygon', 'coordinates': polygons[0]}
-        if len(polygons) > 1:
-            geometry = {'type': 'MultiPolygon', 'coordinates': polygons}
-    return {'type': 'Feature', 'geometry': geometry, 'properties': {'kind': kind, **properties}}
-
-
 def class_shares(result: SegmentationResult) -> dict[str, float]:
     """Return the share of the frame of every class that occurs, by name; `unknown` included."""
     shares = result.label_shares()
     named = [*enumerate(result.classes), (UNKNOWN_LABEL, 'unknown')]
     return {name: round(float(shares[label]), 4) for label, name in named if shares[label]}
-
-
-def _rings(corners: NDArray[np.float64]) -> list[list[list[float]]]:
-    """Write (N, 2) longitude, latitude as the only ring of a polygon."""
-    # RFC 7946 wants rings counter-clockwise; image corners seen from above run clockwise.
-    ring: list[list[float]] = corners[::-1].round(8).tolist()
-    return [[*ring, ring[0]]]
 
 
 def _pose(results: FrameResults) -> dict[str, Any]:
@@ -143,7 +94,7 @@ def _pose(results: FrameResults) -> dict[str, Any]:
         return {'unknown': frame.pose_reason}
     pose = frame.pose
     scale = ground_scale(frame.camera, pose)
-    return {
+    told: dict[str, Any] = {
         'latitude_deg': pose.latitude_deg,
         'longitude_deg': pose.longitude_deg,
         'altitude_m': pose.altitude_m,
@@ -151,14 +102,35 @@ def _pose(results: FrameResults) -> dict[str, Any]:
         'orientation_xyzw': pose.orientation,
         'gsd_m': scale.gsd_m,
     }
+    if scale.reason:
+        told['gsd_reason'] = scale.reason
+    if pose.position_covariance is not None:
+        told['position_sigma_m'] = round(largest_sigma(pose.position_covariance[:2, :2]), 3)
+    if pose.orientation_covariance is not None:
+        turn = math.degrees(largest_sigma(pose.orientation_covariance))
+        told['attitude_sigma_deg'] = round(turn, 3)
+    if pose.height_sigma_m is not None:
+        told['height_sigma_m'] = round(pose.height_sigma_m, 3)
+    if pose.assumed:
+        told['assumed'] = list(pose.assumed)
+    if pose.terrain is not None:
+        told['terrain'] = pose.terrain.name
+    return told
 
 
 def _footprint(results: FrameResults) -> dict[str, Any]:
     frame = _view(results)
-    shape = footprint(frame.camera if frame else None, frame.pose if frame else None)
+    camera, pose = (frame.camera, frame.pose) if frame else (None, None)
+    shape = footprint(camera, pose)
     if shape.corners is None:
         return {'unknown': shape.reason}
-    return {'corners': [[round(x, 8), round(y, 8)] for x, y in shape.corners.tolist()]}
+    told: dict[str, Any] = {'corners': shape.corners.round(8).tolist()}
+    assert camera is not None
+    centre = np.array([((camera.width - 1) / 2.0, (camera.height - 1) / 2.0)])
+    covariance = ground_covariance(centre, camera, pose)
+    if covariance is not None and np.isfinite(covariance).all():
+        told['sigma_m'] = round(largest_sigma(covariance[0]), 3)
+    return told
 
 
 def _view(results: FrameResults) -> Frame | MapMatch | None:
@@ -213,17 +185,21 @@ def _content(result: TaskResult, results: FrameResults) -> dict[str, Any]:
         return {'objects': _objects(result, results)}
     if isinstance(result, ChangeResult):
         return change_content(result)
+    frame = results.frame
     confidence = float(result.confidence.mean()) / 255.0 if result.confidence.size else None
-    return {'shares': class_shares(result), 'mean_confidence': confidence and round(confidence, 4)}
+    return {
+        'shares': class_shares(result),
+        'mean_confidence': confidence and round(confidence, 4),
+        **mask_content(result, frame.camera if frame else None, frame.pose if frame else None),
+    }
 
 
 def _objects(result: DetectionResult, results: FrameResults) -> list[dict[str, Any]]:
-    """List the objects of a frame, best score first, with their place on flat ground if known."""
+    """List the objects of a frame, best score first, with their place on the ground if known."""
     quads = corners(result.boxes)
     frame = results.frame
-    ground = locate(
-        quads.reshape(-1, 2), frame.camera if frame else None, frame.pose if frame else None
-    )
+    shapes = [[quad.astype(np.float64)] for quad in quads]
+    placed = place_shapes(shapes, frame.camera if frame else None, frame.pose if frame else None)
     objects = []
     for index, (box, quad) in enumerate(zip(result.boxes.tolist(), quads, strict=True)):
         item: dict[str, Any] = {
@@ -234,12 +210,12 @@ def _objects(result: DetectionResult, results: FrameResults) -> list[dict[str, A
         }
         if (number := int(result.numbers[index])) >= 0:
             item['number'] = number
-        rows = slice(4 * index, 4 * index + 4)
-        if ground.wgs84 is not None and ground.offsets is not None:
-            sides = np.linalg.norm(np.diff(ground.offsets[rows][:3], axis=0), axis=1)
-            if np.isfinite(ground.offsets[rows]).all():
-                item['ground'] = ground.wgs84[rows].round(8).tolist()
-                item['length_m'] = round(float(sides.max()), 3)
-                item['width_m'] = round(float(sides.min()), 3)
+        place = None if isinstance(placed, str) else placed[index]
+        if place is not None:
+            sides = np.linalg.norm(np.diff(place.offsets[0][:3], axis=0), axis=1)
+            item['ground'] = place.rings[0].round(8).tolist()
+            item['length_m'] = round(float(sides.max()), 3)
+            item['width_m'] = round(float(sides.min()), 3)
+            item |= place.about()
         objects.append(item)
     return objects

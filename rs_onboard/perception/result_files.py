@@ -10,7 +10,8 @@ import json
 import os
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
-from rs_onboard.perception.records import frame_record, record_features
+from rs_onboard.perception.features import record_features
+from rs_onboard.perception.records import frame_record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -196,14 +196,14 @@ def area(corners):
 
 def test_polygons_on_one_side_of_the_date_line_stay_as_they_are():
     for corners in (square(7, 8), square(-180, -179), square(179, 180)):
-        (part,) = within_date_line(corners)
+        ((part,),) = within_date_line([corners])
         assert part is corners
 
 
 @pytest.mark.parametrize('turn', [-1, 1])
 def test_polygons_beyond_the_date_line_come_back_on_the_other_side(turn):
     beyond = square(181, 182) if turn > 0 else square(-182, -181)
-    (part,) = within_date_line(beyond)
+    ((part,),) = within_date_line([beyond])
     assert part == pytest.approx(beyond - np.array([360.0 * turn, 0.0]))
 
 
@@ -212,11 +212,22 @@ def test_polygons_beyond_the_date_line_come_back_on_the_other_side(turn):
 def test_cutting_at_the_date_line_loses_no_ground(left, width, slant):
     corners = square(left, left + width)
     corners[:2, 0] += slant
-    parts = within_date_line(corners)
+    parts = [part for (part,) in within_date_line([corners])]
     assert 1 <= len(parts) <= 2
     for part in parts:
         assert np.abs(part[:, 0]).max() <= 180.0
     assert sum(area(part) for part in parts) == pytest.approx(area(corners), abs=1e-9)
+
+
+def test_a_hole_goes_with_its_side_of_the_date_line():
+    outline, holes = (
+        square(179, 182),
+        [square(179.2, 179.4), square(180.5, 181), square(179.8, 181)],
+    )
+    west, east = sorted(within_date_line([outline, *holes]), key=lambda part: part[0][0, 0])
+    assert [area(ring) for ring in east] == pytest.approx([1.0, 0.2, 0.2])
+    assert [area(ring) for ring in west] == pytest.approx([2.0, 0.5, 1.0])
+    assert all(np.abs(ring[:, 0]).max() <= 180.0 for part in (west, east) for ring in part)
 
 
 @settings(max_examples=60, deadline=None)

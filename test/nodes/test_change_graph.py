@@ -31,8 +31,9 @@ from rs_onboard.nodes.publisher import PublisherNode
 from rs_onboard.nodes.segmentation import SegmentationNode
 from rs_onboard.nodes.start import bring_up
 from rs_onboard.nodes.tiler import TilerNode
+from rs_onboard.perception.features import record_features
 from rs_onboard.perception.frame import FrameHeader
-from rs_onboard.perception.records import frame_record, record_features
+from rs_onboard.perception.records import frame_record
 
 HEIGHT_M = 60.0
 STEP_NS = 500_000_000

@@ -33,17 +33,17 @@ from vision_msgs.msg import (
 )
 
 from rs_onboard.nodes.detection_messages import detections_from_message
+from rs_onboard.nodes.node_settings import TASKS
 from rs_onboard.nodes.playback import TapNode
 from rs_onboard.nodes.process import make_nodes
 from rs_onboard.nodes.result_messages import report_from_message, scene_from_messages
 from rs_onboard.nodes.scene import SceneNode
-from rs_onboard.nodes.node_settings import TASKS
 from rs_onboard.nodes.start import bring_up, shut_down
 from rs_onboard.nodes.topics import all_topics
 from rs_onboard.perception.encodings import LAYOUTS
 from rs_onboard.perception.errors import TaskError
+from rs_onboard.perception.features import frame_collection
 from rs_onboard.perception.frame import FrameHeader
-from rs_onboard.perception.records import frame_collection
 from rs_onboard.perception.results import FrameResults
 
 SECOND = 1_000_000_000

@@ -18,9 +18,10 @@ from small_frames import camera_for, faked, frame_of, nadir_pose
 from rs_onboard.perception.boxes import corners, from_opencv
 from rs_onboard.perception.detection import MAX_CANDIDATES, DetectionLimits, DetectionTask
 from rs_onboard.perception.errors import TaskError
+from rs_onboard.perception.features import frame_collection
 from rs_onboard.perception.overlap import iou_matrix
 from rs_onboard.perception.pipeline import Pipeline
-from rs_onboard.perception.records import frame_collection, frame_record
+from rs_onboard.perception.records import frame_record
 from rs_onboard.perception.tiler import Tiler
 
 

@@ -14,12 +14,9 @@ from small_frames import camera_for, faked, frame_of, model_of, nadir_pose, rand
 
 from rs_onboard.geo.rotation import multiply
 from rs_onboard.inference.errors import ModelError
+from rs_onboard.perception.features import frame_collection
 from rs_onboard.perception.pipeline import Pipeline
-from rs_onboard.perception.records import (
-    class_shares,
-    frame_collection,
-    frame_record,
-)
+from rs_onboard.perception.records import class_shares, frame_record
 from rs_onboard.perception.results import FrameResults
 from rs_onboard.perception.scene import SceneTask
 from rs_onboard.perception.segmentation import SegmentationTask

@@ -12,8 +12,8 @@ import pytest
 from small_frames import model_of
 from test_records import flown, strict
 
+from rs_onboard.perception.features import frame_collection
 from rs_onboard.perception.pipeline import Pipeline
-from rs_onboard.perception.records import frame_collection
 from rs_onboard.perception.result_files import GrowingFile, ResultFiles
 from rs_onboard.perception.scene import SceneTask
 

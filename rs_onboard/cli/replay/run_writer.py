@@ -12,16 +12,12 @@ from typing import TYPE_CHECKING, Any
 from std_msgs.msg import String
 
 from rs_onboard.nodes import names
-from rs_onboard.nodes.overlay_message import overlay_message
+from rs_onboard.nodes.overlay_message import comparison_message, overlay_message
 from rs_onboard.nodes.result_messages import label_info_message
 from rs_onboard.nodes.result_topics import RESULT_TOPICS, report_topic
+from rs_onboard.perception.features import record_features
 from rs_onboard.perception.frame import FrameHeader
-from rs_onboard.perception.records import (
-    frame_record,
-    record_features,
-    timing_of,
-    without_timing,
-)
+from rs_onboard.perception.records import frame_record, timing_of, without_timing
 from rs_onboard.perception.result_files import GrowingFile, ResultFiles
 from rs_onboard.replay.message_classes import to_cdr, type_name_of
 from rs_onboard.replay.run_facts import RUN_FILE
@@ -32,9 +28,11 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+    from sensor_msgs.msg import CompressedImage
     from typing_extensions import Self
 
     from rs_onboard.inference.card import ModelCard, TaskName
+    from rs_onboard.nodes.overlay_message import Comparison
     from rs_onboard.nodes.settings import PublisherSettings
     from rs_onboard.perception.results import FrameResults
 
@@ -85,12 +83,15 @@ class RunWriter:
         self._files.close()
         self._timings.close()
 
-    def write(self, results: FrameResults, log_time_ns: int) -> None:
-        """Write the results of a frame.
+    def write(
+        self, results: FrameResults, log_time_ns: int, comparison: Comparison | None = None
+    ) -> None:
+        """Write the results of a frame, or what changed in it.
 
         Args:
             results: The results, with what they took.
             log_time_ns: When the image was recorded (ns).
+            comparison: What was compared, where they are changes.
 
         Raises:
             OSError: A file cannot be written.
@@ -103,6 +104,12 @@ class RunWriter:
             self._write_labels(log_time_ns)
         self.records.append(timed)
         self._write_messages(_timeless(results), record, log_time_ns)
+        picture = comparison_message(comparison) if comparison else self._overlay(results)
+        topic = names.CHANGE_OVERLAY if comparison else names.OVERLAY
+        self._message(topic, picture, log_time_ns)
+        if comparison is None:
+            name = f'{results.header.stamp_ns}.jpg'
+            (self._pictures / name).write_bytes(bytes(picture.data))
 
     def write_diagnostics(self, message: object, log_time_ns: int) -> None:
         """Write a message on /diagnostics."""
@@ -119,13 +126,15 @@ class RunWriter:
         for task, result in results.results.items():
             for topic, _, convert in (*RESULT_TOPICS[task], report_topic(task)):
                 self._message(topic, convert(result), log_time_ns)
-        overlay = overlay_message(
-            results, width=self._settings.overlay_width, quality=self._settings.overlay_quality
-        )
-        self._message(names.OVERLAY, overlay, log_time_ns)
-        (self._pictures / f'{results.header.stamp_ns}.jpg').write_bytes(bytes(overlay.data))
         collection = {'type': 'FeatureCollection', 'features': record_features(record)}
         self._message(names.GEOJSON, String(data=json.dumps(collection)), log_time_ns)
+
+    def _overlay(self, results: FrameResults) -> CompressedImage:
+        return overlay_message(
+            _timeless(results),
+            width=self._settings.overlay_width,
+            quality=self._settings.overlay_quality,
+        )
 
     def _message(self, topic: str, message: object, log_time_ns: int) -> None:
         cdr = to_cdr(message, self._bag.store)

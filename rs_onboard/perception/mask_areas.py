@@ -1,0 +1,165 @@
+# Copyright 2026 The rs_onboard authors
+# SPDX-License-Identifier: Apache-2.0
+"""Classes of a mask as areas on the ground: polygons with holes, and square metres by class."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import cv2
+import numpy as np
+
+from rs_onboard.geo.footprint import locate
+from rs_onboard.geo.placing import place_shapes
+from rs_onboard.perception.regions import edge_corners
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from rs_onboard.geo.camera import CameraModel
+    from rs_onboard.geo.pose import Pose
+    from rs_onboard.perception.results import SegmentationResult
+
+# Outlines stay within so much of the edges of pixels [px]; a mask is no more exact than that.
+TOLERANCE_PX = 2.0
+# Polygons and holes of fewer pixels are left out: the noise of a mask.
+LEAST_PX = 64
+# The largest ones of a frame; a mask that has more is noise throughout.
+MOST = 200
+# Areas are summed over blocks of the frame of about this side [px], each of one scale.
+BLOCK_PX = 32
+
+
+class MaskPolygon(NamedTuple):
+    """A connected part of a mask that has one class.
+
+    Attributes:
+        label: Class id.
+        area_px: Its pixels; holes do not count.
+        rings: Its outline and holes, (K, 2) float64 pixels with centres at whole numbers.
+    """
+
+    label: int
+    area_px: int
+    rings: tuple[NDArray[np.float64], ...]
+
+
+def mask_content(
+    result: SegmentationResult, camera: CameraModel | None, pose: Pose | None
+) -> dict[str, Any]:
+    """Return square metres by class and the polygons of a mask as plain values.
+
+    Nothing is returned where the ground is not known, which the footprint of the frame tells.
+    """
+    if not result.labels.size or camera is None or pose is None:
+        return {}
+    areas = class_areas(result, camera, pose)
+    if areas is None:
+        return {}
+    polygons, left_out = mask_polygons(result.labels, len(result.classes))
+    placed = place_shapes([polygon.rings for polygon in polygons], camera, pose)
+    if isinstance(placed, str):
+        return {}
+    told = [
+        {
+            'class': result.classes[polygon.label],
+            'area_m2': round(place.area_m2, 2),
+            'area_px': polygon.area_px,
+            **place.about(),
+            'ground': [ring.round(8).tolist() for ring in place.rings],
+        }
+        for polygon, place in zip(polygons, placed, strict=True)
+        if place is not None
+    ]
+    left_out += len(polygons) - len(told)
+    content: dict[str, Any] = {'areas_m2': areas, 'polygons': told}
+    if left_out:
+        content['polygons_left_out'] = left_out
+    return content
+
+
+def class_areas(
+    result: SegmentationResult, camera: CameraModel, pose: Pose
+) -> dict[str, float] | None:
+    """Return the ground that each class covers [m^2], for those that cover some; None if unknown.
+
+    Every block of pixels counts with the area of its outline on the ground. Pixels beyond the
+    horizon, or over terrain nobody knows, do not count.
+    """
+    blocks = block_areas(camera, pose)
+    if blocks is None:
+        return None
+    rows, columns = blocks.shape
+    areas = {}
+    for label in np.flatnonzero(result.label_shares()[: len(result.classes)]).tolist():
+        inside = (result.labels == label).astype(np.float32)
+        shares = cv2.resize(inside, (columns, rows), interpolation=cv2.INTER_AREA)
+        areas[result.classes[label]] = round(float((shares * blocks).sum()), 2)
+    return areas
+
+
+def block_areas(camera: CameraModel, pose: Pose) -> NDArray[np.float64] | None:
+    """Return the ground that equal blocks of a frame show, (rows, columns) float64 [m^2]."""
+    rows, columns = (max(1, -(-side // BLOCK_PX)) for side in (camera.height, camera.width))
+    x = np.linspace(0.0, camera.width, columns + 1) - 0.5
+    y = np.linspace(0.0, camera.height, rows + 1) - 0.5
+    pixels = np.stack(np.meshgrid(x, y), axis=-1)
+    offsets = locate(pixels.reshape(-1, 2), camera, pose).offsets
+    if offsets is None:
+        return None
+    a = offsets.reshape(rows + 1, columns + 1, 2)
+    # Half the product of the diagonals is the area of a quadrangle.
+    first, second = a[1:, 1:] - a[:-1, :-1], a[1:, :-1] - a[:-1, 1:]
+    areas = np.abs(first[..., 0] * second[..., 1] - first[..., 1] * second[..., 0]) / 2.0
+    return np.nan_to_num(areas, nan=0.0)
+
+
+def mask_polygons(
+    labels: NDArray[np.uint8], classes: int, *, tolerance_px: float = TOLERANCE_PX
+) -> tuple[list[MaskPolygon], int]:
+    """Trace the connected parts of a mask along the edges of its pixels and simplify them.
+
+    Args:
+        labels: (H, W) uint8 class ids.
+        classes: Number of classes; higher ids are unknown and not traced.
+        tolerance_px: How far an outline may be from the edges of its pixels.
+
+    Returns:
+        The largest ones first, and how many more were large enough.
+    """
+    found = []
+    for label in range(classes):
+        inside = labels == label
+        if inside.any():
+            found += _polygons_of(inside, label, tolerance_px)
+    found.sort(key=lambda polygon: (-polygon.area_px, polygon.label))
+    return found[:MOST], max(0, len(found) - MOST)
+
+
+def _polygons_of(inside: NDArray[np.bool_], label: int, tolerance_px: float) -> list[MaskPolygon]:
+    # As in `outlines_of` of regions, which tells why every pixel is doubled.
+    doubled = inside.view(np.uint8).repeat(2, axis=0).repeat(2, axis=1)
+    contours, hierarchy = cv2.findContours(doubled, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+    rings: dict[int, list[NDArray[np.float64]]] = {}
+    areas: dict[int, float] = {}
+    # Outlines before holes, whose area is taken from theirs.
+    order = sorted(range(len(contours)), key=lambda index: hierarchy[0][index][3] >= 0)
+    for index in order:
+        parent = int(hierarchy[0][index][3])
+        exact = edge_corners(np.asarray(contours[index][::-1, 0]))
+        area = abs(float(cv2.contourArea(exact)))
+        if area < LEAST_PX or (parent >= 0 and parent not in rings):
+            if parent in areas:
+                areas[parent] -= area
+            continue
+        simple = cv2.approxPolyDP(exact.reshape(-1, 1, 2), tolerance_px, closed=True)
+        if len(simple) < 3:
+            continue
+        # From edges of pixels, the first of which reaches from 0 to 1, to centres.
+        ring = simple.reshape(-1, 2).astype(np.float64) - 0.5
+        if parent < 0:
+            rings[index], areas[index] = [ring], area
+        else:
+            rings[parent].append(ring)
+            areas[parent] -= area
+    return [MaskPolygon(label, round(areas[index]), tuple(shape)) for index, shape in rings.items()]
