@@ -22,9 +22,15 @@ from rs_onboard.perception.draw import (
     label_boxes,
     outline_boxes,
 )
+from rs_onboard.perception.draw_change import draw_regions, hatch_unseen, label_regions
 from rs_onboard.perception.map_marks import MapMarks
 from rs_onboard.perception.panel import DESIGN_WIDTH, Metrics, draw_panel
-from rs_onboard.perception.results import DetectionResult, SceneResult, SegmentationResult
+from rs_onboard.perception.results import (
+    ChangeResult,
+    DetectionResult,
+    SceneResult,
+    SegmentationResult,
+)
 
 if TYPE_CHECKING:
     from rs_onboard.perception.lettering import Image, Rect
@@ -80,6 +86,12 @@ def _draw_on_image(
     segmentation = _find(results, SegmentationResult)
     if segmentation is not None and segmentation.labels.size:
         blend_mask(picture, segmentation.labels, segmentation.palette, segmentation.confidence)
+    change = _find(results, ChangeResult)
+    scales = (scale, scale)
+    if change is not None:
+        if change.seen is not None:
+            hatch_unseen(picture, change.seen)
+        draw_regions(picture, scales, change)
     detection = _find(results, DetectionResult)
     boxes = None if detection is None else drawing_of(detection)
     if boxes is not None:
@@ -93,6 +105,8 @@ def _draw_on_image(
         taken += draw_tiles(picture, scale, tiles, metrics.small)
     if boxes is not None:
         label_boxes(picture, scale, boxes, metrics.small, taken)
+    if change is not None:
+        label_regions(picture, scales, change, metrics.small, taken)
     marks.draw(picture)
 
 
