@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from sensor_msgs.msg import CompressedImage
 
@@ -21,30 +21,17 @@ from rs_onboard.nodes.frame_source import Arrival, FrameSource
 from rs_onboard.nodes.image_messages import stamp_to_ns
 from rs_onboard.nodes.model_node import GIVEN_UP, ModelNode
 from rs_onboard.nodes.model_settings import ChangeSettings
-from rs_onboard.nodes.overlay_message import jpeg_message
+from rs_onboard.nodes.overlay_message import Comparison, comparison_message
 from rs_onboard.nodes.result_topics import RESULT_TOPICS
 from rs_onboard.nodes.start import run_node
 from rs_onboard.nodes.task_making import make_change
-from rs_onboard.perception.change_picture import render_change
 from rs_onboard.perception.frame import Frame, FrameHeader
 from rs_onboard.perception.map_change import MapChangeTask
 from rs_onboard.perception.results import ChangeResult
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from rs_onboard.inference.model import Model
     from rs_onboard.nodes.exchange import Exchange
-
-PICTURE_WIDTH, PICTURE_QUALITY = 1280, 85
-
-
-class Comparison(NamedTuple):
-    """What is drawn: a frame, what changed, and the map in register, None without a match."""
-
-    frame: Frame
-    result: ChangeResult
-    before: NDArray[Any] | None
 
 
 class ChangeNode(ModelNode[Arrival, ChangeResult]):
@@ -83,7 +70,7 @@ class ChangeNode(ModelNode[Arrival, ChangeResult]):
             self,
             self.exchange,
             names.CHANGE_OVERLAY,
-            (Writer(names.CHANGE_OVERLAY, CompressedImage, _picture),),
+            (Writer(names.CHANGE_OVERLAY, CompressedImage, comparison_message),),
         )
 
     def connect_inputs(self) -> None:
@@ -172,11 +159,6 @@ class ChangeNode(ModelNode[Arrival, ChangeResult]):
         finally:
             if self._pictures is not None and drop != GIVEN_UP:
                 self._pictures.send(Comparison(frame, result, task.before))
-
-
-def _picture(item: Comparison) -> CompressedImage:
-    picture = render_change(item.result, item.frame.image, item.before, max_width=PICTURE_WIDTH)
-    return jpeg_message(item.result.header, picture, PICTURE_QUALITY)
 
 
 def main() -> None:

@@ -4,20 +4,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import cv2
 import numpy as np
 from sensor_msgs.msg import CompressedImage
 
 from rs_onboard.nodes.image_messages import header_message
+from rs_onboard.perception.change_picture import render_change
 from rs_onboard.perception.overlay import render_overlay
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from rs_onboard.perception.frame import FrameHeader
-    from rs_onboard.perception.results import FrameResults
+    from rs_onboard.perception.frame import Frame, FrameHeader
+    from rs_onboard.perception.results import ChangeResult, FrameResults
+
+CHANGE_WIDTH, CHANGE_QUALITY = 1280, 85
 
 
 def overlay_message(results: FrameResults, *, width: int, quality: int) -> CompressedImage:
@@ -39,6 +42,20 @@ def jpeg_message(header: FrameHeader, picture: NDArray[np.uint8], quality: int) 
     message = CompressedImage(header=header_message(header), format='jpeg')
     message.data.frombytes(np.asarray(data, np.uint8).tobytes())
     return message
+
+
+class Comparison(NamedTuple):
+    """What is drawn: a frame, what changed, and the map in register, None without a match."""
+
+    frame: Frame
+    result: ChangeResult
+    before: NDArray[np.uint8] | None
+
+
+def comparison_message(item: Comparison) -> CompressedImage:
+    """Draw a frame beside the map, with what changed."""
+    picture = render_change(item.result, item.frame.image, item.before, max_width=CHANGE_WIDTH)
+    return jpeg_message(item.result.header, picture, CHANGE_QUALITY)
 
 
 def _image(results: FrameResults) -> NDArray[np.uint8]:
