@@ -13,27 +13,29 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
 from rs_onboard.inference.card import load_card
-from rs_onboard.inference.errors import FieldError
 from rs_onboard.nodes.image_messages import header_message
 from rs_onboard.nodes.locations import model_folder
 from rs_onboard.nodes.model_loading import load_task_model
 from rs_onboard.nodes.node_settings import TASKS
+from rs_onboard.nodes.overlay_message import Comparison
 from rs_onboard.nodes.parameters import build, specs
 from rs_onboard.nodes.settings import NODE_SETTINGS, PublisherSettings, TilerSettings
-from rs_onboard.nodes.task_making import TASK_MAKERS, make_tiler
+from rs_onboard.nodes.task_making import TASK_MAKERS, make_change, make_tiler
 from rs_onboard.perception.errors import TileError
 from rs_onboard.perception.frame import FrameHeader
 from rs_onboard.perception.pipeline import Pipeline
+from rs_onboard.perception.results import FrameResults
 from rs_onboard.replay.summary import NodeCounts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from rs_onboard.cli.replay.feed import FedFrame, Feed
     from rs_onboard.cli.replay.run_writer import RunWriter
     from rs_onboard.inference.card import ModelCard, TaskName
-    from rs_onboard.perception.results import FrameResults
-    from rs_onboard.perception.task import Task
+    from rs_onboard.perception.frame import Frame
+    from rs_onboard.perception.map_change import MapChangeTask
+    from rs_onboard.perception.task import ModelTask, Task
     from rs_onboard.replay.alarms import Alarms
 
 S = TypeVar('S')
@@ -57,17 +59,12 @@ class GraphSettings(NamedTuple):
         """Build them of parameters, each of which every node that has it gets.
 
         Raises:
-            FieldError: A value is not allowed, or a task cannot be replayed.
+            FieldError: A value is not allowed.
         """
         tiler = settings_of(TilerSettings, values)
-        wanted: list[TaskName] = [task for task in TASKS if task in tiler.tasks]
-        for task in wanted:
-            if task not in TASK_MAKERS:
-                raise FieldError(
-                    f'parameter tasks: found {task!r}; in lock-step there are '
-                    f'{", ".join(TASK_MAKERS)}. Leave it out, or replay with --ros.'
-                )
-        tasks = {task: settings_of(NODE_SETTINGS[task], values) for task in wanted}
+        tasks: dict[TaskName, Any] = {
+            task: settings_of(NODE_SETTINGS[task], values) for task in TASKS if task in tiler.tasks
+        }
         return cls(tiler, settings_of(PublisherSettings, values), tasks)
 
     def cards(self) -> dict[TaskName, ModelCard]:
@@ -87,6 +84,13 @@ def settings_of(kind: type[S], values: Mapping[str, object]) -> S:
     """
     names = {spec.name for spec in specs(kind)}
     return build(kind, {name: value for name, value in values.items() if name in names})
+
+
+class Processed(NamedTuple):
+    """Results of a frame, with what was compared where they are changes."""
+
+    results: FrameResults
+    comparison: Comparison | None = None
 
 
 class LockStep:
@@ -113,13 +117,21 @@ class LockStep:
         self._done: Counter[TaskName] = Counter()
         self._failed: Counter[TaskName] = Counter()
         self._tasks: list[Task[Any]] = []
+        self._change: MapChangeTask | None = None
+        self._every = 1
+        self._seen = 0
         self.cards: dict[TaskName, ModelCard] = {}
         for name, own in settings.tasks.items():
             model = load_task_model(own, name, progress)
-            task = TASK_MAKERS[name](own, model)
-            task.warm_up()
-            self._tasks.append(task)
             self.cards[name] = model.card
+            task: ModelTask[Any]
+            if name == 'change':
+                task = self._change = make_change(own, model)
+                self._every = own.every
+            else:
+                task = TASK_MAKERS[name](own, model)
+                self._tasks.append(task)
+            task.warm_up()
             self._say_of(task)
         self._pipeline = Pipeline(self._tasks, make_tiler(settings.tiler))
 
@@ -141,12 +153,10 @@ class LockStep:
             writing: Future[None] | None = None
             while (fed := coming.result()) is not None:
                 coming = pool.submit(next, frames, None)
-                results = self._process(fed)
+                processed = self._process(fed)
                 if writing is not None:
                     writing.result()
-                    writing = None
-                if results is not None:
-                    writing = pool.submit(writer.write, results, fed.log_time_ns)
+                writing = pool.submit(write_all, writer, processed, fed.log_time_ns)
                 shown(feed.received)
             if writing is not None:
                 writing.result()
@@ -164,7 +174,7 @@ class LockStep:
                 {'failed': self._failed[task.name]} if self._failed[task.name] else {},
                 0,
             )
-            for task in self._tasks
+            for task in self._all_tasks()
         ]
         return [tiler, *tasks]
 
@@ -191,21 +201,50 @@ class LockStep:
         header = header_message(FrameHeader(stamp_ns, '', 0, 0, 0))
         return DiagnosticArray(header=header, status=statuses)
 
-    def _process(self, fed: FedFrame) -> FrameResults | None:
+    def _process(self, fed: FedFrame) -> list[Processed]:
         started = time.perf_counter_ns()
         try:
             results = self._pipeline.process(fed.frame)
         except TileError as exc:
             self.dropped['too_many_tiles'] += 1
             self._alarms.add('tiler', 'warn', str(exc))
-            return None
-        for task, result in results.results.items():
-            (self._failed if result.report.status == 'failed' else self._done)[task] += 1
-        return replace(results, latency_ms=(time.perf_counter_ns() - started) / 1e6)
+            return []
+        processed = [Processed(_timed(results, started))]
+        self._seen += 1
+        if self._change is not None and (self._seen - 1) % self._every == 0:
+            processed.append(self._compare(fed.frame, self._change))
+        for item in processed:
+            for task, result in item.results.results.items():
+                (self._failed if result.report.status == 'failed' else self._done)[task] += 1
+        return processed
 
-    def _say_of(self, task: Task[Any]) -> None:
+    @staticmethod
+    def _compare(frame: Frame, task: MapChangeTask) -> Processed:
+        """Compare a frame with the map; in the graph that comes later, and alone, too."""
+        started = time.perf_counter_ns()
+        try:
+            result = task.run(frame)
+        except Exception as exc:  # noqa: BLE001  (a frame without memory left, for instance)
+            result = task.failed(frame, f'unexpected {type(exc).__name__}: {exc}')
+        results = FrameResults(frame.header, None, {'change': result})
+        return Processed(_timed(results, started), Comparison(frame, result, task.before))
+
+    def _all_tasks(self) -> list[ModelTask[Any]]:
+        return [*self._tasks, *([self._change] if self._change is not None else [])]
+
+    def _say_of(self, task: ModelTask[Any]) -> None:
         if task.model.runtime.notice:
             self._alarms.add(task.name, 'warn', task.model.runtime.notice)
         if not task.identity.trained:
             text = f'model {task.identity.name} is untrained: its results mean nothing'
             self._alarms.add(task.name, 'warn', text)
+
+
+def write_all(writer: RunWriter, processed: Sequence[Processed], log_time_ns: int) -> None:
+    """Write the results of a frame, then its changes."""
+    for item in processed:
+        writer.write(item.results, log_time_ns, item.comparison)
+
+
+def _timed(results: FrameResults, started_ns: int) -> FrameResults:
+    return replace(results, latency_ms=(time.perf_counter_ns() - started_ns) / 1e6)
