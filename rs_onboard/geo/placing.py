@@ -108,15 +108,16 @@ def place_shapes(
 
 def signed_area(ring: Ring) -> float:
     """Return the area within a ring (K, 2), positive where it runs from +x to +y."""
-    x, y = (ring - ring[0]).T
-    return float(x @ np.roll(y, -1) - np.roll(x, -1) @ y) / 2.0
+    # Seen from the first corner, the products with it vanish.
+    x, y = (ring[1:] - ring[0]).T
+    return float(x[:-1] @ y[1:] - x[1:] @ y[:-1]) / 2.0
 
 
 def centroid(ring: Ring) -> Ring:
     """Return the centre (2,) of the area within a ring (K, 2); of its corners where it has none."""
     points = np.asarray(ring, np.float64)
-    here = points - points[0]
-    there = np.roll(here, -1, axis=0)
+    # As in `signed_area`.
+    here, there = points[1:-1] - points[0], points[2:] - points[0]
     parts = here[:, 0] * there[:, 1] - there[:, 0] * here[:, 1]
     total = parts.sum()
     if abs(total) < 1e-9:

@@ -160,10 +160,10 @@ def outlines_of(
     for contour, (*_, parent) in zip(contours, hierarchy[0], strict=True):
         if parent < 0:
             x, y = (int(side) // 2 for side in contour[0, 0])
-            yield (x, y), edge_corners(np.asarray(contour[::-1, 0]))
+            yield (x, y), _corners(np.asarray(contour[::-1, 0]))
 
 
-def edge_corners(border: NDArray[np.int32]) -> NDArray[np.float32]:
+def _corners(border: NDArray[np.int32]) -> NDArray[np.float32]:
     """Turn the border pixels (N, 2) of a doubled mask into corners between pixels (K, 2)."""
     # Pixel x became 2 x, on its left edge, and 2 x + 1, on its right edge.
     edges = (border + 1) // 2
