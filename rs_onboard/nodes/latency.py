@@ -112,7 +112,7 @@ class LatencyMonitor:
 
     def entry(self) -> DiagnosticStatus:
         """Return the entry."""
-        values = {}
+        values: dict[str, str] = {}
         with self._lock:
             for name, window in self._windows.items():
                 if spread := window.spread():

@@ -143,8 +143,12 @@ def run_nodes(
     try:
         nodes = make(values)
         bring_up(nodes)
+        for node in nodes[:1]:
+            node.exchange.watchdog.notifier.ready()
         spin(nodes, until=stop)
     finally:
+        for node in nodes[:1]:
+            node.exchange.watchdog.notifier.stopping()
         shut_down(nodes)
         rclpy.try_shutdown()
     return 0

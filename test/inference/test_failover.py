@@ -47,6 +47,17 @@ def test_a_policy_that_lets_us_falls_back_to_the_cpu(policy):
     assert watch.choose(0.0) == 'cpu'
 
 
+def test_while_nothing_runs_the_one_that_hung_least_is_tried_first():
+    watch = failover(preferred='tensorrt')
+    for now_s in (0.0, 10.0):
+        watch.hung('tensorrt', now_s)
+    watch.hung('cuda', 10.0)
+    assert watch.choose(60.0) == 'cpu'
+    for now_s in (60.0, 70.0, 90.0):
+        watch.hung('cpu', now_s)
+    assert watch.choose(90.0) == 'cuda'
+
+
 def test_under_refuse_nothing_else_runs_and_the_same_is_tried_again():
     watch = failover('refuse')
     watch.hung('cuda', 0.0)
