@@ -45,10 +45,10 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(options: argparse.Namespace) -> int:
     """Run the command; 1 when no result came out."""
-    from rs_onboard.cli.flight import Flight, FlightOptions  # noqa: PLC0415  (needs ROS)
+    from rs_onboard.cli.flight import FlightOptions, fly  # noqa: PLC0415  (needs ROS)
     from rs_onboard.nodes.locations import share_directory  # noqa: PLC0415
 
-    flight = Flight(
+    ended = fly(
         FlightOptions(
             bag=options.bag or share_directory() / 'flights' / 'brighton_beach',
             out=options.out,
@@ -59,4 +59,4 @@ def run(options: argparse.Namespace) -> int:
             overrides=parameter_overrides(options.params, options.set),
         )
     )
-    return flight.run()
+    return 0 if ended.records else 1

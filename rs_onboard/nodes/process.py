@@ -36,7 +36,7 @@ TASK_NODES: Mapping[TaskName, type[ModelNode[Any, Any]]] = {
 
 
 def make_nodes(
-    overrides: Mapping[str, Any] | None = None, **arguments: Any
+    overrides: Mapping[str, Any] | None = None, *, by_reference: bool = True, **arguments: Any
 ) -> list[PerceptionNode]:
     """Make the nodes of a graph, senders before takers.
 
@@ -45,13 +45,16 @@ def make_nodes(
 
     Args:
         overrides: Parameters for every node that has them; they beat those of files.
+        by_reference: Whether they hand frames over; else they exchange messages alone, as if each
+            had a process of its own.
         arguments: Passed to every node (namespace, ...).
     """
     exchange = Exchange()
     parameters = as_parameters(overrides or {})
 
     def make(kind: Callable[..., N]) -> N:
-        return kind(exchange, parameter_overrides=parameters, **arguments)
+        shared = exchange if by_reference else Exchange()
+        return kind(shared, parameter_overrides=parameters, **arguments)
 
     tiler = make(TilerNode)
     camera = [make(CameraNode)] if tiler.given('source') else []

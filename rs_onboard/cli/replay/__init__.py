@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
+    from rs_onboard.cli.replay.finish import Ended
+
 DESCRIPTION = """\
 Run the tasks of the graph on a recorded flight in lock-step, without ROS: every image gets its
 result, and the same bag gives the same results to the byte. Bags of ROS 2 (MCAP, sqlite3,
@@ -50,6 +52,19 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         metavar='FOLDER',
         help='model folders, each for the task on its card; without --tasks, these tasks alone',
     )
+    live = parser.add_argument_group('through the live graph')
+    live.add_argument(
+        '--ros', action='store_true', help='play the bag, with /clock, through the nodes; needs ROS'
+    )
+    live.add_argument(
+        '--rate', type=float, help='speed, 1 is real time; default: as fast as the graph goes'
+    )
+    live.add_argument(
+        '--composition',
+        choices=('process', 'nodes'),
+        default='process',
+        help='hand frames over by reference, or exchange messages alone (default: %(default)s)',
+    )
     add_parameter_options(parser)
     parser.set_defaults(run=run)
 
@@ -66,10 +81,29 @@ def run(options: argparse.Namespace) -> int:
     check_options(options)
     values = given_values(options)
     out = options.out / flight_name(options.bag)
-    ended = replay_flight(ReplayOptions(options.bag, out, values))
-    print(summary_text(ended.summary))
-    print(f'  {ended.page}')
+    if options.ros:
+        ended = fly_live(options, out, values)
+    else:
+        ended = replay_flight(ReplayOptions(options.bag, out, values))
+        print(summary_text(ended.summary))
+        print(f'  {ended.page}')
     return conclude(ended, out, options.expect, update_golden=options.update)
+
+
+def fly_live(options: argparse.Namespace, out: Path, values: dict[str, Any]) -> Ended:
+    """Play the bag through the live graph; see `rs_onboard.cli.flight`."""
+    from rs_onboard.cli.flight import FlightOptions, fly  # noqa: PLC0415  (needs ROS)
+
+    return fly(
+        FlightOptions(
+            bag=options.bag,
+            out=out,
+            rate=1.0 if options.rate is None else options.rate,
+            fast=options.rate is None,
+            overrides=values,
+            by_reference=options.composition == 'process',
+        )
+    )
 
 
 def check_options(options: argparse.Namespace) -> None:
@@ -80,6 +114,11 @@ def check_options(options: argparse.Namespace) -> None:
     """
     from rs_onboard.replay.errors import RunError  # noqa: PLC0415
 
+    if not options.ros and (options.rate is not None or options.composition != 'process'):
+        raise RunError(
+            '--rate, --composition: found without --ros; in lock-step there are no nodes and '
+            'nothing waits. Add --ros or leave them out.'
+        )
     if options.update and options.expect is None:
         raise RunError('--update: found no --expect FILE; expected the file to write. Add it.')
     if options.expect is not None and not options.update and not options.expect.is_file():

@@ -24,7 +24,7 @@ from rs_onboard.replay.run_facts import RUN_FILE
 from rs_onboard.replay.writer import BagWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
     from types import TracebackType
 
@@ -150,6 +150,50 @@ def prepare_folder(folder: Path) -> None:
     for name in _OWN_FILES:
         (folder / name).unlink(missing_ok=True)
     (folder / PICTURES).mkdir(parents=True)
+
+
+def part_timings(folder: Path) -> list[dict[str, Any]]:
+    """Rewrite what the publisher wrote as a replay does: durations apart, changes in their place.
+
+    Returns:
+        The records of all frames, durations included.
+
+    Raises:
+        OSError: The files cannot be written.
+    """
+    path = folder / 'results.jsonl'
+    lines = path.read_text(encoding='utf-8').splitlines() if path.is_file() else []
+    records = in_order([json.loads(line) for line in lines])
+    for written in (path, folder / 'results.geojson'):
+        written.unlink(missing_ok=True)
+    files, timings = ResultFiles(folder), GrowingFile(folder / TIMINGS)
+    for record in records:
+        files.write_record(without_timing(record))
+        timings.append(json.dumps(timing_of(record)).encode() + b'\n')
+    files.close()
+    timings.close()
+    return records
+
+
+def in_order(records: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Put changes, which are published alone and late, behind the results of their frame."""
+    changes = {r['stamp_ns']: r for r in records if is_change(r)}
+    ordered = []
+    for record in records:
+        if is_change(record):
+            continue
+        ordered.append(record)
+        if (change := changes.pop(record['stamp_ns'], None)) is not None:
+            ordered.append(change)
+    return [*ordered, *changes.values()]
+
+
+def is_change(record: Mapping[str, Any]) -> bool:
+    """Whether a record is of changes alone."""
+    tasks = [
+        name for name, value in record.items() if isinstance(value, dict) and 'status' in value
+    ]
+    return tasks == ['change']
 
 
 def _timeless(results: FrameResults) -> FrameResults:
