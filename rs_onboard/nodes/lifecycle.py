@@ -38,6 +38,9 @@ MAX_MATTERS = 64
 BEAT_S = 0.5
 BLOCKED_S = 5.0
 
+# After so long only a new process can help.
+STUCK_S = 30.0
+
 # Why a node could not be configured or activated, by what was raised.
 FAULTS = ((ProviderError, 'provider_refused'), (ModelError, 'model_refused'))
 
@@ -67,6 +70,7 @@ class PerceptionNode(ParameterNode):
         self._in_transition = threading.RLock()
         self._last_beat_s: float | None = None
         self._next_diagnostics_s = 0.0
+        self._stuck = ''
         self._rate = Rate()
         # Durations and watchdogs must not stand still or jump with the time of day or a bag.
         self.steady_clock = Clock(clock_type=ClockType.STEADY_TIME)
@@ -118,7 +122,7 @@ class PerceptionNode(ParameterNode):
 
     def must_restart(self) -> str:
         """See `Watched.must_restart`."""
-        return ''
+        return self._stuck
 
     # Lifecycle.
 
@@ -259,14 +263,7 @@ class PerceptionNode(ParameterNode):
             if self.state == 'active':
                 self._revive()
                 self.watch(now_s, awake_since_s)
-            blocked = self.exchange.watchdog.blocked_s(self._last_beat_s, now_s)
-            if blocked > BLOCKED_S:
-                self.incident(
-                    'executor_blocked',
-                    f'callbacks are not served for {blocked:.0f} s; one of them hangs. Restart the '
-                    'process',
-                    State.FAILED,
-                )
+            self._look_at_executor(now_s, self._last_beat_s)
             if now_s >= self._next_diagnostics_s:
                 self._next_diagnostics_s = now_s + self.settings.diagnostics_period_s
                 self._publish_diagnostics()
@@ -274,6 +271,13 @@ class PerceptionNode(ParameterNode):
                 self._judge()
         finally:
             self._in_transition.release()
+
+    def _look_at_executor(self, now_s: float, beat_s: float) -> None:
+        blocked_s = self.exchange.watchdog.blocked_s(beat_s, now_s)
+        text = f'no callback served for {blocked_s:.0f} s: one hangs. Restart the process'
+        self._stuck = text if blocked_s > STUCK_S else ''
+        if blocked_s > BLOCKED_S:
+            self.incident('executor_blocked', text, State.FAILED)
 
     def _beat(self) -> None:
         self._last_beat_s = time.monotonic()

@@ -214,7 +214,8 @@ class ModelNode(PerceptionNode, Generic[A, R]):
     def must_restart(self) -> str:
         """See `Watched.must_restart`."""
         recovery = self._recovery
-        return '' if recovery is None else recovery.must_restart(self._worker.hanging())
+        stuck = '' if recovery is None else recovery.must_restart(self._worker.hanging())
+        return stuck or super().must_restart()
 
     def health(self) -> tuple[str, dict[str, str]]:
         """Return the model and its provider."""
