@@ -18,6 +18,7 @@ from rs_onboard.health.states import Finding
 from rs_onboard.inference.card import ModelCard, load_card
 from rs_onboard.nodes import names
 from rs_onboard.nodes.exchange import Outlet, Writer
+from rs_onboard.nodes.foxglove_messages import foxglove_writers
 from rs_onboard.nodes.frame_source import Arrival, FrameSource
 from rs_onboard.nodes.latency import LatencyMonitor
 from rs_onboard.nodes.lifecycle import PerceptionNode
@@ -108,6 +109,7 @@ class PublisherNode(PerceptionNode):
                 Writer(
                     names.GEOJSON, String, lambda r: String(data=json.dumps(frame_collection(r)))
                 ),
+                *foxglove_writers(),
             ),
         )
         self._pictures = Outlet(

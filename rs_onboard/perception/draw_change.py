@@ -58,11 +58,11 @@ def draw_regions(
     if tinted and outlines:
         ground = canvas.copy()
         for region, corners in zip(result.regions, outlines, strict=True):
-            cv2.fillPoly(ground, [corners], _colour(region), cv2.LINE_AA, SHIFT)
+            cv2.fillPoly(ground, [corners], region_colour(region), cv2.LINE_AA, SHIFT)
         cv2.addWeighted(ground, TINT, canvas, 1.0 - TINT, 0.0, dst=canvas)
     for region, corners in zip(result.regions, outlines, strict=True):
         cv2.polylines(canvas, [corners], True, DARK, thickness + 2, cv2.LINE_AA, SHIFT)
-        cv2.polylines(canvas, [corners], True, _colour(region), thickness, cv2.LINE_AA, SHIFT)
+        cv2.polylines(canvas, [corners], True, region_colour(region), thickness, cv2.LINE_AA, SHIFT)
 
 
 def label_regions(
@@ -82,7 +82,7 @@ def label_regions(
         rect = free_place(_corners(region, scale), label_size(text, style), canvas.shape, rects)
         if rect is not None:
             rects.append(rect)
-            ground = _colour(region)
+            ground = region_colour(region)
             letters = style._replace(colour=contrast(ground))
             draw_label(canvas, rect, text, letters, ground=ground, opacity=230)
 
@@ -106,6 +106,7 @@ def _corners(region: ChangeRegion, scale: tuple[float, float]) -> NDArray[np.flo
     return region.outline.astype(np.float64) * np.array(scale) - 0.5
 
 
-def _colour(region: ChangeRegion) -> Colour:
+def region_colour(region: ChangeRegion) -> Colour:
+    """Return the colour of a region: one that is confirmed, or one that is not."""
     confirmed = region.place is None or region.place.confirmed
     return CONFIRMED if confirmed else CANDIDATE

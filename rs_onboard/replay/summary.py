@@ -37,7 +37,8 @@ class RunSummary:
 
     Attributes:
         title: What was flown.
-        records: One record a frame, see `rs_onboard.perception.records.frame_record`.
+        records: One record a frame, see `rs_onboard.perception.records.frame_record`; changes,
+            which are published alone and later, are joined with the rest of their frame.
         pictures: Overlay JPEGs by stamp [ns].
         nodes: Counters of every node in the order of the graph.
         cards: Cards of the models that ran, by task.
@@ -54,6 +55,22 @@ class RunSummary:
     wall_s: float
     sent: int
     notes: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        """Join the records of each frame."""
+        object.__setattr__(self, 'records', joined_records(self.records))
+
+
+def joined_records(records: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Put the tasks of records of one stamp together, in the order of the stamps' first records.
+
+    What both have, such as the pose, is that of the first.
+    """
+    joined: dict[int, Mapping[str, Any]] = {}
+    for record in records:
+        stamp = record['stamp_ns']
+        joined[stamp] = {**record, **joined[stamp]} if stamp in joined else record
+    return list(joined.values())
 
 
 @dataclass(frozen=True)

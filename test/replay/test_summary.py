@@ -95,3 +95,15 @@ def test_the_text_says_rate_drops_reasons_and_untrained_models():
 
 def test_a_run_without_frames_and_time_has_a_summary():
     assert '0 in, 0 out' in summary_text(run_of([], wall_s=0.0))
+
+
+def test_changes_that_come_later_belong_to_their_frame():
+    first, second = frame_record(0), frame_record(1)
+    late = {**frame_record(0, change={'status': 'ok', 'regions': []}), 'latency_ms': 900.0}
+    run = run_of([first, second, late], sent=2)
+    assert [record['stamp_ns'] for record in run.records] == [
+        first['stamp_ns'],
+        second['stamp_ns'],
+    ]
+    assert run.records[0] == {**first, 'change': {'status': 'ok', 'regions': []}}
+    assert '2 in, 2 out' in summary_text(run)
