@@ -31,7 +31,11 @@ def test_the_shipped_file_is_what_the_settings_say():
     assert shipped == default_parameter_file(), 'run `rs_onboard params --yaml`'
 
 
-@pytest.mark.parametrize('path', sorted((ROOT / 'params').glob('*.yaml')), ids=lambda p: p.name)
+# The parameters of the aggregator are not those of our nodes.
+SHIPPED = sorted(set((ROOT / 'params').glob('*.yaml')) - {ROOT / 'params' / 'analyzers.yaml'})
+
+
+@pytest.mark.parametrize('path', SHIPPED, ids=lambda p: p.name)
 def test_every_shipped_file_is_accepted(path):
     assert check_parameter_file(path)['/**']
 
