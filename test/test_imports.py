@@ -53,6 +53,7 @@ ROS = {
     'sensor_msgs',
     'std_msgs',
     'std_srvs',
+    'tf2_msgs',
     'vision_msgs',
     'visualization_msgs',
 }

@@ -179,6 +179,7 @@ class PoseBuffer:
         """
         with self._changed:
             self._refused[source] = reason
+            self._has_gimbal = self._has_gimbal or source == 'gimbal'
 
     def at(self, stamp_ns: int) -> Pose | NoPose:
         """Interpolate the pose to an image stamp [ns]."""

@@ -11,14 +11,15 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections import Counter
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from rs_onboard.geo.errors import CameraError
-from rs_onboard.geo.pose import NoPose
-from rs_onboard.geo.pose_buffer import Mount, PoseBuffer
+from rs_onboard.geo.pose import NoPose, Pose
+from rs_onboard.geo.pose_buffer import PoseBuffer
 from rs_onboard.geo.ring import NS_PER_S, TIME_JUMP_NS
-from rs_onboard.geo.rotation import NADIR_MOUNT, Quaternion, from_roll_pitch_yaw
-from rs_onboard.inference.errors import FieldError
+from rs_onboard.geo.static_frames import StaticFrames
+from rs_onboard.geo.terrain_file import read_terrain
 from rs_onboard.nodes.image_messages import (
     camera_from_message,
     fix_from_message,
@@ -27,17 +28,24 @@ from rs_onboard.nodes.image_messages import (
     quaternion_from_message,
     stamp_to_ns,
 )
+from rs_onboard.nodes.pose_messages import (
+    accuracy_of,
+    covariance_of,
+    gimbal_attitude,
+    mount_of,
+)
 from rs_onboard.perception.errors import EncodingError
 from rs_onboard.perception.frame import Frame
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from geometry_msgs.msg import QuaternionStamped
+    from geometry_msgs.msg import QuaternionStamped, Vector3Stamped
     from sensor_msgs.msg import CameraInfo, CompressedImage, Image, Imu, NavSatFix
     from std_msgs.msg import Float64
 
     from rs_onboard.geo.camera import CameraModel
+    from rs_onboard.geo.terrain import Terrain
     from rs_onboard.nodes.node_settings import FrameSettings
 
 
@@ -57,21 +65,31 @@ class FrameMaker:
 
     Raises:
         FieldError: The camera mount is no attitude.
+        TerrainError: The terrain model cannot be used.
     """
 
     def __init__(self, settings: FrameSettings, complain: Callable[[str], object]) -> None:
         self._settings = settings
         self._complain = complain
         self.poses = PoseBuffer(
-            max_gap_s=settings.pose_max_gap_s, mount=Mount(_mount(settings.camera_mount_rpy_deg))
+            max_gap_s=settings.pose_max_gap_s,
+            mount=mount_of(settings),
+            accuracy=accuracy_of(settings),
+            max_speed_mps=settings.pose_max_speed_mps,
+            max_turn_radps=math.radians(settings.pose_max_turn_dps),
+            gimbal_yaw_lock=settings.gimbal_yaw_lock,
+            gimbal_required=settings.gimbal_required,
         )
+        self._terrain = _terrain(settings)
+        self._frames = StaticFrames()
+        # The frame whose mount the pose buffer has; another, or news of frames, asks for it anew.
+        self._mounted: str | None = None
         self.camera: CameraModel | None = None
         self.unfit = ''
         self.time_jumps = 0
         self.events: Counter[str] = Counter()
         self._last_stamp_ns: int | None = None
         self._sequence = 0
-        self._no_fix = ''
 
     def frame(
         self,
@@ -104,12 +122,17 @@ class FrameMaker:
         self._sequence += 1
         if wait_s:
             self.poses.wait_for(header.stamp_ns, wait_s)
+        if self._settings.camera_mount_from_tf and header.frame_id != self._mounted:
+            self._mounted = header.frame_id
+            self.poses.set_mount(self._frames.mount(header.frame_id, self._settings.body_frame))
         pose = self.poses.at(header.stamp_ns)
+        if isinstance(pose, Pose) and self._terrain is not None:
+            pose = self._terrain.under(pose)
         return dataclasses.replace(
             frame,
-            camera=frame.camera or self._camera_for(header.width, header.height),
+            camera=self._calibrated(frame.camera or self._camera_for(header.width, header.height)),
             pose=None if isinstance(pose, NoPose) else pose,
-            pose_reason=pose.reason + self._no_fix if isinstance(pose, NoPose) else '',
+            pose_reason=pose.reason if isinstance(pose, NoPose) else '',
         )
 
     def add_camera_info(self, message: CameraInfo) -> None:
@@ -126,23 +149,47 @@ class FrameMaker:
         fix = fix_from_message(message)
         if fix is None:
             self.events['pose.no_fix'] += 1
-            self._no_fix = f', the receiver reports no fix (status {message.status.status})'
+            status = message.status.status
+            self.poses.refuse('fix', f'the receiver reports no fix (status {status})')
             return
-        self._no_fix = ''
         self.poses.add_fix(stamp_to_ns(message.header.stamp), fix)
 
     def add_imu(self, message: Imu) -> None:
         """Take an attitude of the body."""
         if message.orientation_covariance[0] == -1.0:
             self.events['pose.imu_without_attitude'] += 1
+            self.poses.refuse('imu', 'the imu says that it has none')
             return
         attitude = quaternion_from_message(message.orientation)
-        self.poses.add_attitude(stamp_to_ns(message.header.stamp), attitude)
+        covariance = covariance_of(message.orientation_covariance)
+        self.poses.add_attitude(stamp_to_ns(message.header.stamp), attitude, covariance)
 
-    def add_gimbal(self, message: QuaternionStamped) -> None:
+    def add_gimbal(self, message: QuaternionStamped | Vector3Stamped) -> None:
         """Take an attitude of the camera."""
-        attitude = quaternion_from_message(message.quaternion)
+        settings = self._settings
+        attitude = gimbal_attitude(
+            message, axes=settings.gimbal_axes, yaw_lock=settings.gimbal_yaw_lock
+        )
+        if isinstance(attitude, str):
+            self.poses.unusual['gimbal_invalid'] += 1
+            self.poses.refuse('gimbal', f'the last one was refused: {attitude}')
+            return
         self.poses.add_gimbal(stamp_to_ns(message.header.stamp), attitude)
+
+    def add_static_frames(self, message: Any) -> None:
+        """Take the frames of a tf2_msgs/TFMessage of /tf_static."""
+        for item in message.transforms:
+            place, turn = item.transform.translation, item.transform.rotation
+            sound = self._frames.add(
+                item.header.frame_id,
+                item.child_frame_id,
+                (place.x, place.y, place.z),
+                quaternion_from_message(turn),
+            )
+            if not sound:
+                self.events['pose.bad_static_frame'] += 1
+                self._complain(f'/tf_static: {item.child_frame_id!r} has no sound transform')
+        self._mounted = None
 
     def add_height(self, message: Float64, now_ns: int) -> None:
         """Take a height; the message has no stamp of its own and gets the time of the node."""
@@ -186,6 +233,16 @@ class FrameMaker:
             return 'too_old'
         return ''
 
+    def _calibrated(self, camera: CameraModel | None) -> CameraModel | None:
+        """Return a camera with what is assumed of its accuracy."""
+        if camera is None:
+            return None
+        return dataclasses.replace(
+            camera,
+            pixel_sigma=self._settings.sigma_pixel_px,
+            focal_sigma=self._settings.sigma_focal_percent / 100.0,
+        )
+
     def _camera_for(self, width: int, height: int) -> CameraModel | None:
         camera = self.camera
         if camera is None:
@@ -200,21 +257,11 @@ class FrameMaker:
         return camera
 
 
-def _mount(text: str) -> Quaternion:
-    """Read the camera mount of the settings.
-
-    Raises:
-        FieldError: The text is not three numbers.
-    """
-    if not text.strip():
-        return NADIR_MOUNT
-    try:
-        angles = [math.radians(float(part)) for part in text.split()]
-    except ValueError:
-        angles = []
-    if len(angles) != 3 or not all(map(math.isfinite, angles)):
-        raise FieldError(
-            f'parameter camera_mount_rpy_deg: found {text!r}; expected three numbers "roll pitch '
-            'yaw" in degrees, or nothing for a camera that looks straight down.'
-        )
-    return from_roll_pitch_yaw(*angles)
+def _terrain(settings: FrameSettings) -> Terrain | None:
+    if not settings.terrain_file:
+        return None
+    return read_terrain(
+        Path(settings.terrain_file).expanduser(),
+        zero_m=settings.terrain_zero_m,
+        sigma_m=settings.terrain_sigma_m,
+    )

@@ -5,17 +5,25 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import time
 from typing import TYPE_CHECKING, Any, TypeAlias, Union, cast
 
-from geometry_msgs.msg import QuaternionStamped
-from rclpy.qos import qos_profile_sensor_data
+from geometry_msgs.msg import QuaternionStamped, Vector3Stamped
+from rclpy.qos import (
+    DurabilityPolicy,
+    HistoryPolicy,
+    QoSProfile,
+    ReliabilityPolicy,
+    qos_profile_sensor_data,
+)
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, Imu, NavSatFix
 from std_msgs.msg import Float64
 
 from rs_onboard.geo.ring import NS_PER_S
 from rs_onboard.health.states import Finding, State
 from rs_onboard.inference.errors import FieldError
+from rs_onboard.nodes import names
 from rs_onboard.nodes.frame_alarms import FrameAlarms
 from rs_onboard.nodes.frame_maker import FrameMaker
 
@@ -31,6 +39,14 @@ ImageMessage: TypeAlias = Union[Image, CompressedImage]  # noqa: UP007  (evaluat
 
 # An active node without an image for longer than this says so; a mistyped topic is silent else.
 SILENT_S = 10.0
+
+# Every broadcaster latches one message of its own.
+STATIC_FRAMES_QOS = QoSProfile(
+    depth=100,
+    history=HistoryPolicy.KEEP_LAST,
+    reliability=ReliabilityPolicy.RELIABLE,
+    durability=DurabilityPolicy.TRANSIENT_LOCAL,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,7 +71,9 @@ class FrameSource:
         deliver: Takes each arrival; called from the executor, so it must only store it.
 
     Raises:
-        FieldError: A topic has no possible name, or the camera mount is no attitude.
+        FieldError: A topic has no possible name, the camera mount is no attitude, or /tf_static
+            cannot be read.
+        TerrainError: The terrain model cannot be used.
     """
 
     def __init__(
@@ -69,6 +87,7 @@ class FrameSource:
         self._settings = settings
         self._deliver = deliver
         self.maker = FrameMaker(settings, self._complain)
+        self._static_frames = _tf_message() if settings.camera_mount_from_tf else None
         self._alarms = FrameAlarms(self.maker, node.incident)
         self._subscriptions: list[Any] = []
         self._channel = ''
@@ -92,8 +111,17 @@ class FrameSource:
         subscribe(CameraInfo, settings.camera_info_topic, self.maker.add_camera_info, depth=2)
         subscribe(NavSatFix, settings.fix_topic, self.maker.add_fix)
         subscribe(Imu, settings.imu_topic, self.maker.add_imu)
-        subscribe(QuaternionStamped, settings.gimbal_topic, self.maker.add_gimbal)
+        angles = settings.gimbal_message == 'angles'
+        gimbal = Vector3Stamped if angles else QuaternionStamped
+        subscribe(gimbal, settings.gimbal_topic, self.maker.add_gimbal)
         subscribe(Float64, settings.height_topic, self._on_height)
+        if self._static_frames is not None:
+            taken = self._node.guarded(self.maker.add_static_frames)
+            self._subscriptions.append(
+                self._node.create_subscription(
+                    self._static_frames, names.TF_STATIC, taken, STATIC_FRAMES_QOS
+                )
+            )
 
     def stop(self) -> None:
         """Undo `start` and forget all poses."""
@@ -164,6 +192,17 @@ class FrameSource:
     def _on_height(self, message: Float64) -> None:
         # With a bag, use_sim_time makes the times of heights and images agree.
         self.maker.add_height(message, self._node.get_clock().now().nanoseconds)
+
+
+def _tf_message() -> Any:
+    """Return the message type of /tf_static, which only those need who ask for it."""
+    try:
+        return importlib.import_module('tf2_msgs.msg').TFMessage
+    except ImportError:
+        raise FieldError(
+            'parameter camera_mount_from_tf: found true without the package tf2_msgs; expected it '
+            'installed. Install ros-$ROS_DISTRO-tf2-msgs, or give camera_mount_rpy_deg.'
+        ) from None
 
 
 def _check_topics(node: PerceptionNode, settings: FrameSettings) -> None:

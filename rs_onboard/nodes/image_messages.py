@@ -161,9 +161,11 @@ def fix_from_message(message: NavSatFix) -> Fix | None:
     """Return the position of a NavSatFix, None while the receiver says it has none."""
     if message.status.status < 0:
         return None
-    covariance = None
+    covariance: NDArray[np.float64] | None = None
     if message.position_covariance_type != message.COVARIANCE_TYPE_UNKNOWN:
         covariance = np.array(message.position_covariance, np.float64).reshape(3, 3)
+        if message.position_covariance_type == message.COVARIANCE_TYPE_DIAGONAL_KNOWN:
+            covariance = np.diag(np.diag(covariance))
     return Fix(message.latitude, message.longitude, message.altitude, covariance)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 IMAGE = 'image_raw'
 CAMERA_INFO = 'camera_info'
 DIAGNOSTICS = '/diagnostics'
+TF_STATIC = '/tf_static'
 OVERLAY = 'overlay/compressed'
 GEOJSON = 'geojson'
 SCENE = 'scene'
@@ -29,6 +30,15 @@ FRAMES = 'frames'
 
 # All results of a frame joined, handed over within one process only.
 RESULTS = 'results'
+
+
+# What the latency budget lets the tasks do; latched.
+BUDGET_PLAN = 'budget/plan'
+
+
+def costs(task: str) -> str:
+    """Topic of what the variants of a task's model cost on its machine, latched."""
+    return f'{task}/costs'
 
 
 def tiles(task: str) -> str:

@@ -37,6 +37,29 @@ def model_parameter(task: TaskName) -> Any:
     )
 
 
+def frame_budget_parameter(*, live: bool) -> Any:
+    """Describe the latency budget, for the node that plans and those that prepare for it."""
+    return parameter(
+        0.0,
+        'What a frame may take from its arrival to its results [ms]; 0 sets no limit. Only the '
+        'tiler takes a change in flight; the task nodes load further variants when they are '
+        'configured with a limit.',
+        low=0.0,
+        high=60000.0,
+        live=live,
+    )
+
+
+def _sigma(name: str, default: float, what: str, high: float) -> Any:
+    return parameter(
+        default,
+        f'Standard deviation of {what}, where the messages give none; 0 leaves it unknown.',
+        name=f'sigma.{name}',
+        low=0.0,
+        high=high,
+    )
+
+
 @dataclass(frozen=True)
 class NodeSettings:
     """What every node has."""
@@ -92,7 +115,8 @@ class InputTopics(NodeSettings):
     fix_topic: str = parameter('mavros/global_position/raw/fix', 'Topic of the position.')
     imu_topic: str = parameter('mavros/imu/data', 'Topic of the attitude (ENU, body FLU).')
     gimbal_topic: str = parameter(
-        'gimbal/attitude', 'Topic of the camera attitude (optical frame to ENU).'
+        'gimbal/attitude',
+        'Topic of the camera attitude (QuaternionStamped, or Vector3Stamped with gimbal_message).',
     )
     height_topic: str = parameter(
         'mavros/global_position/rel_alt', 'Topic of the height above the ground [m].'
@@ -106,13 +130,99 @@ class FrameSettings(InputTopics):
     camera_mount_rpy_deg: str = parameter(
         '',
         'Roll, pitch and yaw [deg] of the camera optical frame in the body, as "r p y"; empty is '
-        'straight down with the image top towards the nose. Used while no gimbal reports.',
+        'straight down with the image top towards the nose. Used until a gimbal is heard.',
+    )
+    camera_mount_xyz_m: str = parameter(
+        '',
+        'Forward, left and up [m] from what the fix is for, the antenna, to the camera, as '
+        '"x y z"; empty is the same place.',
+    )
+    camera_mount_from_tf: bool = parameter(
+        False, 'Take the mount from /tf_static: the frame of the images in body_frame.'
+    )
+    body_frame: str = parameter(
+        'base_link', 'Frame of the body (x forward, y left, z up) with camera_mount_from_tf.'
+    )
+    gimbal_message: str = parameter(
+        'quaternion',
+        'What gimbal_topic carries: QuaternionStamped, or Vector3Stamped of roll, pitch and yaw '
+        '[deg] as gimbals count them.',
+        choices=('quaternion', 'angles'),
+    )
+    gimbal_axes: str = parameter(
+        'optical',
+        'Axes of the gimbal quaternion: of the optical frame or of a camera body x along the view, '
+        'y left, z up (flu), both against ENU; or x along the view, y right, z down against NED.',
+        choices=('optical', 'flu', 'frd'),
+    )
+    gimbal_yaw_lock: bool = parameter(
+        True, 'Whether the yaw of the gimbal counts from the world axes; false: from the nose.'
+    )
+    gimbal_required: bool = parameter(
+        False,
+        'Take no attitude for known before a gimbal is heard; else the mount serves till then.',
     )
     pose_max_gap_s: float = parameter(
         0.5, 'Longest gap between pose samples that is interpolated [s].', low=0.01, high=60.0
     )
     pose_wait_ms: float = parameter(
         50.0, 'How long a frame waits for the pose sample after it [ms].', low=0.0, high=1000.0
+    )
+    pose_max_speed_mps: float = parameter(
+        100.0,
+        'Faster changes of position or height are jumps, around which there is no pose [m/s].',
+        low=1.0,
+        high=10000.0,
+    )
+    pose_max_turn_dps: float = parameter(
+        360.0,
+        'Faster turns are jumps, around which there is no attitude [deg/s].',
+        low=1.0,
+        high=100000.0,
+    )
+    sigma_position_m: float = _sigma('position_m', 2.5, 'east and north of a fix [m]', 1000.0)
+    sigma_altitude_m: float = _sigma('altitude_m', 5.0, 'the altitude of a fix [m]', 1000.0)
+    sigma_height_m: float = _sigma('height_m', 3.0, 'the height above the ground [m]', 1000.0)
+    sigma_tilt_deg: float = _sigma('tilt_deg', 2.0, 'roll and pitch [deg]', 90.0)
+    sigma_heading_deg: float = _sigma('heading_deg', 5.0, 'the heading [deg]', 180.0)
+    sigma_mount_deg: float = parameter(
+        1.0,
+        'Standard deviation of the camera against body or gimbal, about each axis [deg].',
+        name='sigma.mount_deg',
+        low=0.0,
+        high=90.0,
+    )
+    sigma_pixel_px: float = parameter(
+        1.0,
+        'Standard deviation of a pixel, of the calibration and of outlines [px].',
+        name='sigma.pixel_px',
+        low=0.0,
+        high=1000.0,
+    )
+    sigma_focal_percent: float = parameter(
+        0.5,
+        'Standard deviation of the focal length [%].',
+        name='sigma.focal_percent',
+        low=0.0,
+        high=50.0,
+    )
+    terrain_file: str = parameter(
+        '', 'Terrain model, a GeoTIFF; empty takes the ground for flat.', name='terrain.file'
+    )
+    terrain_zero_m: float = parameter(
+        0.0,
+        'Height of the zero of the terrain model above that of the fix [m]: the undulation of the '
+        'geoid for models above the sea, as fixes of NavSatFix are above the ellipsoid.',
+        name='terrain.zero_m',
+        low=-10000.0,
+        high=10000.0,
+    )
+    terrain_sigma_m: float = parameter(
+        2.0,
+        'Standard deviation of the heights of the terrain model [m].',
+        name='terrain.sigma_m',
+        low=0.0,
+        high=1000.0,
     )
     max_age_s: float = parameter(
         0.0,

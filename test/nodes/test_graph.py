@@ -23,11 +23,11 @@ from rs_onboard.geo.rotation import multiply
 from rs_onboard.nodes.detection import DetectionNode
 from rs_onboard.nodes.exchange import LATCHED_QOS
 from rs_onboard.nodes.image_messages import ns_to_stamp, rgb8_message, stamp_to_ns
+from rs_onboard.nodes.node_settings import TASKS
 from rs_onboard.nodes.process import make_nodes
 from rs_onboard.nodes.publisher import PublisherNode
 from rs_onboard.nodes.scene import SceneNode
 from rs_onboard.nodes.segmentation import SegmentationNode
-from rs_onboard.nodes.node_settings import TASKS
 from rs_onboard.nodes.start import bring_up
 from rs_onboard.nodes.tiler import TilerNode
 from rs_onboard.nodes.topics import all_topics
@@ -181,7 +181,8 @@ def test_published_messages_carry_stamp_and_frame_of_their_image(graph, colours)
     assert len(report['sha256']) == 64
     assert report['provider'] == 'cpu'
     assert [c.class_name for c in labels[0].class_map] == ['red', 'green', 'blue']
-    feature, *objects = json.loads(geojson[0].data)['features']
+    feature, *things = json.loads(geojson[0].data)['features']
+    objects = [item for item in things if item['properties']['kind'] == 'detection']
     assert len(objects) == len(boxes['detections'][0].detections) > 5
     assert objects[0]['geometry']['type'] == 'Polygon'
     assert feature['geometry']['type'] == 'Polygon'

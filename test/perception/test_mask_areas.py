@@ -70,7 +70,8 @@ def test_polygons_cover_the_pixels_of_their_class_but_for_their_tolerance(seed):
         inside = labels == label
         covered = drawn(polygons, labels.shape, label)
         wrong = (inside != covered).astype(np.uint8)
-        # All that differs lies within the tolerance of an edge or of the border, or is too small to be traced.
+        # All that differs lies within the tolerance of an edge or of the border, or is
+        # too small to be traced.
         edges = cv2.dilate(inside.astype(np.uint8), np.ones((7, 7))) & cv2.dilate(
             (~inside).astype(np.uint8), np.ones((7, 7))
         )
