@@ -59,7 +59,7 @@ class _Job:
     start_ns: int
     until_ns: int
     next: int
-    keep_until_ns: int = 0
+    keep_until_ns: int = -1
     file: McapFile | None = None
     last: Path | None = None
 
@@ -135,7 +135,7 @@ class Recorder:
         self._heard_s = max(self._heard_s, now_s)
         if options.always:
             if job is not None:
-                self._protect(job, until if trigger.keep else 0)
+                self._protect(job, until if trigger.keep else -1)
         elif job is not None:
             job.until_ns = min(until, job.start_ns + round(options.longest_s * 1e9))
             if trigger.keep:
@@ -143,7 +143,7 @@ class Recorder:
         else:
             self._close_chunk(now_s)
             first = self._ring[0].number if self._ring else self._closed_chunks
-            keep = FOREVER_NS if trigger.keep else 0
+            keep = FOREVER_NS if trigger.keep else -1
             self._job = _Job(trigger, time_ns, until, first, keep)
             self._note(
                 f'recording {options.before_s:g} s before to {options.after_s:g} s after: '
@@ -305,7 +305,7 @@ class Recorder:
 
     def _protect(self, job: _Job, until_ns: int) -> None:
         """Protect the file being written, that before it, and those that begin until a moment."""
-        if not until_ns:
+        if until_ns < 0:
             return
         job.keep_until_ns = max(job.keep_until_ns, until_ns)
         try:
