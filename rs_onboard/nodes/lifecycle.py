@@ -304,6 +304,7 @@ class PerceptionNode(ParameterNode):
         if self._waits_for_clock():
             text = 'use_sim_time is set and nobody publishes /clock yet'
             found.append(Finding('no_clock', text))
+        found += self.findings()
         for worker in self.workers():
             if trouble := worker.trouble():
                 busy = worker.running and worker.busy_s() > 0
@@ -314,7 +315,7 @@ class PerceptionNode(ParameterNode):
                         State.STALE if busy else State.DEGRADED,
                     )
                 )
-        self.component.judge([*found, *self.findings()], self.settings.health_hold_s)
+        self.component.judge(found, self.settings.health_hold_s)
         return values
 
     def diagnostic(self) -> DiagnosticStatus:
