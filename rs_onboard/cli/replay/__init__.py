@@ -47,10 +47,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument('--tasks', metavar='A,B', help='comma-separated tasks')
     parser.add_argument(
         '--models',
-        nargs='+',
-        default=[],
-        metavar='FOLDER',
-        help='model folders, each for the task on its card; without --tasks, these tasks alone',
+        metavar='A,B',
+        help='comma-separated model folders, each for the task on its card; without --tasks, '
+        'these tasks alone',
     )
     live = parser.add_argument_group('through the live graph')
     live.add_argument(
@@ -135,7 +134,7 @@ def given_values(options: argparse.Namespace) -> dict[str, Any]:
         FieldError: A name or value is not allowed.
         CardError: A model folder has no card.
     """
-    named = models_by_task(options.models)
+    named = models_by_task(options.models.split(',') if options.models else ())
     tasks = options.tasks or ','.join(named)
     changes = [f'tasks=[{tasks}]'] if tasks else []
     changes += [f'{task}.model={folder}' for task, folder in named.items()]
