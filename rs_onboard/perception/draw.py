@@ -169,8 +169,8 @@ def outline_boxes(canvas: Image, scale: float, drawing: BoxDrawing, style: Style
 
 def label_boxes(
     canvas: Image, scale: float, drawing: BoxDrawing, style: Style, taken: Sequence[Rect] = ()
-) -> None:
-    """Label boxes where the labels cover neither each other nor `taken`.
+) -> list[Rect]:
+    """Label boxes where the labels cover neither each other nor `taken`; return all of these.
 
     A label without a free place near its box is left out.
     """
@@ -184,6 +184,7 @@ def label_boxes(
             ground = _rgb(drawing.colours[index])
             letters = style._replace(colour=contrast(ground))
             draw_label(canvas, rect, text, letters, ground=ground, opacity=230)
+    return rects
 
 
 def _quads(drawing: BoxDrawing, scale: float) -> tuple[list[int], NDArray[np.float64]]:

@@ -104,7 +104,7 @@ def _draw_on_image(
         tiles = TileLabels(scene.boxes, names, scene.tile_scores.tolist())
         taken += draw_tiles(picture, scale, tiles, metrics.small)
     if boxes is not None:
-        label_boxes(picture, scale, boxes, metrics.small, taken)
+        taken = label_boxes(picture, scale, boxes, metrics.small, taken)
     if change is not None:
         label_regions(picture, scales, change, metrics.small, taken)
     marks.draw(picture)

@@ -5,13 +5,16 @@
 from __future__ import annotations
 
 import random
+import shutil
+import subprocess
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from made import LABELS, START_NS, Disk, Rig, S, spoken, word
 
-from rs_onboard.recording.disk_budget import DiskLimits
+from rs_onboard.recording import recorder as recorder_module
+from rs_onboard.recording.disk_budget import DiskLimits, DiskSpace, disk_space
 from rs_onboard.recording.terms import Trigger
 from rs_onboard.replay.reader import Bag
 
@@ -272,3 +275,53 @@ def test_the_start_of_a_recording_is_its_name(tmp_path):
     rig.trigger(SHIP)
     assert rig.files() == ['20261120T061530.000Z_detection.mcap']
     assert START_NS % S == 0
+
+
+@pytest.fixture
+def tiny_disk(tmp_path):
+    """Return a folder on a disk of 400 kB."""
+    folder = tmp_path / 'tiny'
+    folder.mkdir()
+    mount = ['mount', '-t', 'tmpfs', '-o', 'size=400k', 'tmpfs', str(folder)]
+    if (
+        shutil.which('mount') is None
+        or subprocess.run(mount, capture_output=True, check=False).returncode
+    ):
+        pytest.skip('a disk can only be mounted by root')
+    yield folder
+    subprocess.run(['umount', '--lazy', str(folder)], check=True)
+
+
+def test_a_disk_that_really_fills_up_keeps_whole_chunks_and_is_used_again(tiny_disk):
+    rig = Rig(tiny_disk, disk=disk_space, always=True, ring_bytes=10**6)
+    others = tiny_disk / 'others'
+    others.write_bytes(b'0' * 250_000)
+    said = rig.hear(30, size=2_000)
+    assert rig.recorder.status.state == 'paused'
+    others.unlink()
+    said += rig.hear(5, size=500)
+    assert rig.recorder.status.state == 'recording', rig.recorder.status
+    rig.close()
+    assert [t for name in rig.files() for t in heard(rig.folder / name)] == said
+    assert rig.ledger.account() == (35, 35, {}, 0)
+
+
+def test_a_disk_that_fills_up_below_every_reserve_is_survived(tiny_disk, monkeypatch):
+    # Somebody else takes the room between the look and the write.
+    monkeypatch.setattr(recorder_module, 'RESERVE_BYTES', 0)
+    rig = Rig(tiny_disk, disk=lambda _: DiskSpace(10**9, 10**9), always=True, ring_bytes=50_000)
+    rig.hear(120, size=5_000)
+    status = rig.recorder.status
+    assert status.state == 'paused'
+    assert 'No space left' in status.trouble
+    rig.close()
+    account = rig.ledger.account()
+    assert account.waiting == 0
+    assert set(account.dropped) == {'not_written'}
+    found = []
+    for name in rig.files():
+        with Bag(rig.folder / name) as bag:
+            # The last file may have had no room for its index.
+            found += [spoken(m.cdr).strip() for m in bag.messages(strict=False)]
+    assert found == seconds(0, len(found) - 1)
+    assert len(found) == account.done > 50
