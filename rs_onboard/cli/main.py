@@ -9,13 +9,25 @@ import sys
 from typing import TYPE_CHECKING
 
 from rs_onboard import __version__
-from rs_onboard.cli import bag, demo, evaluate, models, params, publish, replay, run, train, zoo
+from rs_onboard.cli import (
+    bag,
+    demo,
+    evaluate,
+    models,
+    params,
+    publish,
+    reference,
+    replay,
+    run,
+    train,
+    zoo,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 # A module a subcommand, named like it, with add_parser(subparsers) and run(args) -> exit status.
-COMMANDS = (run, demo, replay, bag, params, zoo, train, publish, evaluate, models)
+COMMANDS = (run, demo, replay, bag, reference, params, zoo, train, publish, evaluate, models)
 
 # Whose absence means that there is no ROS here.
 ROS_PACKAGES = frozenset(

@@ -5,9 +5,10 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import sqlite3
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import cv2
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from rs_onboard.geo.reference.source import MapSource
+    from rs_onboard.geo.reference.source import MapSource, Origin
 
 # Coarser levels let a high flight and a low one use one map; each adds a quarter of the last.
 OVERVIEWS = 5
@@ -51,12 +52,14 @@ class MapText:
         date: When its images were taken, ISO 8601; empty where nobody knows.
         gsd_m: Ground sample distance of what it is made from [m/px]; 0 for that of its tiles.
         attribution: Origin and terms.
+        origins: What it is made from, best first.
     """
 
     name: str
     date: str = ''
     gsd_m: float = 0.0
     attribution: str = ''
+    origins: tuple[Origin, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse a date that nobody could compare with another.
@@ -101,6 +104,8 @@ class MapWriter:
         self._database = sqlite3.connect(self._partial)
         self._database.executescript(SCHEMA)
         self._counts: dict[int, int] = {}
+        # Of what is seen, by zoom: left, top, right, bottom [px of the world].
+        self._extents: dict[int, NDArray[np.float64]] = {}
 
     def add(self, key: TileKey, tile: MapTile) -> None:
         """Add a tile: PNG where a part is not seen, which must stay exact, else JPEG."""
@@ -117,6 +122,7 @@ class MapWriter:
         digest = hashlib.sha256(content).digest()
         self._database.execute('INSERT INTO tile_hashes VALUES (?, ?, ?, ?)', (*place, digest))
         self._counts[key.zoom] = self._counts.get(key.zoom, 0) + 1
+        self._extend(key, tile)
 
     def finish(self) -> Built:
         """Make the overviews and move the file to its place.
@@ -124,7 +130,7 @@ class MapWriter:
         Raises:
             MapError: There is no tile.
         """
-        if not self._counts:
+        if not self._extents:
             self.abandon()
             raise MapError(
                 f'{self._path}: nothing to write; no tile of the source shows anything. Check its '
@@ -144,6 +150,8 @@ class MapWriter:
             'date': self._text.date,
             'attribution': self._text.attribution,
         }
+        if self._text.origins:
+            rows['origins'] = json.dumps([asdict(origin) for origin in self._text.origins])
         if self._text.gsd_m:
             rows['gsd_m'] = repr(self._text.gsd_m)
         self._database.executemany('INSERT INTO metadata VALUES (?, ?)', rows.items())
@@ -177,15 +185,22 @@ class MapWriter:
         pixels = cv2.imdecode(np.frombuffer(found[0], np.uint8), cv2.IMREAD_UNCHANGED)
         return as_tile(np.asarray(pixels, np.uint8))
 
+    def _extend(self, key: TileKey, tile: MapTile) -> None:
+        side = len(tile.image)
+        ends = np.array((0, 0, side, side), np.float64)
+        if tile.seen is not None:
+            rows, columns = (np.flatnonzero(tile.seen.any(axis=axis)) for axis in (1, 0))
+            if not len(rows):
+                return
+            ends = np.array((columns[0], rows[0], columns[-1] + 1, rows[-1] + 1), np.float64)
+        ends = ends * (TILE / side) + np.array((key.column, key.row) * 2) * TILE
+        known = self._extents.get(key.zoom, ends)
+        self._extents[key.zoom] = np.concatenate(
+            (np.minimum(known[:2], ends[:2]), np.maximum(known[2:], ends[2:]))
+        )
+
     def _bounds(self, zoom: int) -> Bounds:
-        west, east, low, high = self._database.execute(
-            'SELECT min(tile_column), max(tile_column), min(tile_row), max(tile_row) FROM tiles '
-            'WHERE zoom_level = ?',
-            (zoom,),
-        ).fetchone()
-        rows = 2**zoom
-        corners = np.array([(west, rows - 1 - high), (east + 1, rows - low)], float) * TILE
-        (left, top), (right, bottom) = from_pixels(corners, zoom).tolist()
+        (left, top), (right, bottom) = from_pixels(self._extents[zoom].reshape(2, 2), zoom).tolist()
         return Bounds(left, bottom, right, top)
 
 

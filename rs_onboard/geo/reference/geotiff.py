@@ -159,6 +159,7 @@ class GeoTiff:
             max_zoom=finest,
             tile_side=TILE,
             attribution=tags.get('TIFFTAG_COPYRIGHT', ''),
+            crs=self._file.crs.to_string(),
         )
 
     def _is_image(self, band: int) -> bool:

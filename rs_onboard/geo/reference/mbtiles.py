@@ -9,6 +9,7 @@ those that were built is refused.
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 import sqlite3
 import threading
@@ -19,7 +20,7 @@ import numpy as np
 
 from rs_onboard.geo.errors import MapError
 from rs_onboard.geo.mercator import MAX_ZOOM, TILE, from_pixels, resolution_m
-from rs_onboard.geo.reference.source import Bounds, MapInfo, MapTile, TileKey
+from rs_onboard.geo.reference.source import Bounds, MapInfo, MapTile, Origin, TileKey
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -81,6 +82,27 @@ class MbTiles:
             raise MapError(f'{self._path}: {exc}. {REMAKE}') from None
         return [TileKey(zoom, column, 2**zoom - 1 - row) for zoom, column, row in rows]
 
+    def list_hash(self) -> str:
+        """Return the sha256 of the hash list, which names the whole map; empty without one.
+
+        Raises:
+            MapError: The list cannot be read.
+        """
+        if not self._hashed:
+            return ''
+        try:
+            rows = self._rows(
+                'SELECT zoom_level, tile_column, tile_row, hash FROM tile_hashes ORDER BY 1, 2, 3',
+                (),
+            )
+        except sqlite3.Error as exc:
+            raise MapError(f'{self._path}: {exc}. {REMAKE}') from None
+        digest = hashlib.sha256()
+        for zoom, column, row, value in rows:
+            content = bytes(value).hex() if isinstance(value, bytes) else ''
+            digest.update(f'{zoom}/{column}/{row} {content}\n'.encode())
+        return digest.hexdigest()
+
     @property
     def hashed(self) -> bool:
         """Whether the file says what the bytes of its tiles are."""
@@ -121,6 +143,7 @@ class MbTiles:
             max_zoom=high,
             tile_side=side,
             attribution=fields.get('attribution', ''),
+            origins=_origins(fields.get('origins', '')),
         )
 
     def _bounds(self, text: str, zoom: int) -> Bounds:
@@ -202,6 +225,24 @@ def as_tile(image: NDArray[np.uint8]) -> MapTile:
     colours = np.ascontiguousarray(image[:, :, 2::-1])
     seen = image[:, :, 3] > 127 if image.shape[2] == 4 else None
     return MapTile(colours, None if seen is None or bool(seen.all()) else seen)
+
+
+def _origins(text: str) -> tuple[Origin, ...]:
+    """Read what the builder says of its sources; other programs write nothing or other things."""
+    try:
+        listed = json.loads(text)
+        return tuple(
+            Origin(
+                name=str(item['name']),
+                date=str(item['date']),
+                gsd_m=float(item['gsd_m']),
+                attribution=str(item['attribution']),
+                sha256=str(item['sha256']),
+            )
+            for item in listed
+        )
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return ()
 
 
 def _positive(text: str) -> float | None:

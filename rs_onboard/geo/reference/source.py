@@ -54,6 +54,25 @@ class MapTile:
 
 
 @dataclass(frozen=True)
+class Origin:
+    """What a map, or a part of it, was made from.
+
+    Attributes:
+        name: Name of the file, folder or flight.
+        date: When it was taken, ISO 8601, or empty.
+        gsd_m: Its ground sample distance [m/px], 0 where nobody says.
+        attribution: Origin and terms, or empty.
+        sha256: Hash of the file; empty for folders.
+    """
+
+    name: str
+    date: str = ''
+    gsd_m: float = 0.0
+    attribution: str = ''
+    sha256: str = ''
+
+
+@dataclass(frozen=True)
 class MapInfo:
     """What a map is.
 
@@ -69,6 +88,8 @@ class MapInfo:
         max_zoom: Finest zoom it has.
         tile_side: Side of its tiles [px].
         attribution: Origin and terms of its images; empty where nobody says.
+        crs: Coordinate system of the file; tiles are in Web Mercator whatever it is.
+        origins: What it was made from, best first; empty where nobody says.
     """
 
     path: Path
@@ -80,6 +101,8 @@ class MapInfo:
     max_zoom: int
     tile_side: int
     attribution: str
+    crs: str = 'EPSG:3857'
+    origins: tuple[Origin, ...] = ()
 
 
 class MapSource(Protocol):
