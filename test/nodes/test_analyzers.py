@@ -16,7 +16,7 @@ from rs_onboard.nodes.settings import NODE_SETTINGS
 @pytest.mark.parametrize('namespace', ['', 'front/', 'drone_1/rear/'])
 def test_every_node_and_every_further_entry_has_one_group(namespace):
     entries = [f'{name}: perception' for name in NODE_SETTINGS]
-    entries += ['publisher: latency', 'publisher: machine']
+    entries += ['publisher: latency', 'publisher: machine', 'tiler: latency budget']
     groups = [groups_of(namespace + entry) for entry in entries]
     assert all(len(found) == 1 for found in groups), dict(zip(entries, groups, strict=True))
     assert {found[0] for found in groups} == set(analyzers())
