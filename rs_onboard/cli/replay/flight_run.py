@@ -13,10 +13,9 @@ from rs_onboard.cli.replay.finish import Ended, end_run, planned_hash
 from rs_onboard.cli.replay.lockstep import GraphSettings, LockStep
 from rs_onboard.cli.replay.progress import Progress
 from rs_onboard.cli.replay.run_writer import RunWriter
-from rs_onboard.nodes.node_settings import TASKS
 from rs_onboard.nodes.parameters import specs
 from rs_onboard.nodes.settings import TilerSettings
-from rs_onboard.nodes.topics import PUBLISHER_OUTPUTS, task_topics
+from rs_onboard.nodes.topics import all_topics
 from rs_onboard.replay.alarms import Alarms
 from rs_onboard.replay.reader import Bag
 from rs_onboard.replay.topic_choice import choose_topics
@@ -100,6 +99,5 @@ def topics_for(bag: Bag, values: Mapping[str, object]) -> TopicChoice:
         for spec in specs(TilerSettings)
         if spec.name.endswith('_topic')
     }
-    own = [*PUBLISHER_OUTPUTS, *(topic for task in TASKS for topic in task_topics(task))]
-    ignored = {f'/{topic.topic}' for topic in own if topic.direction == 'out'}
+    ignored = {f'/{topic.topic}' for topic in all_topics() if topic.direction == 'out'}
     return choose_topics(bag, values, defaults, ignored=ignored)
