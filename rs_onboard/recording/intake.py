@@ -70,13 +70,11 @@ class Intake:
         self._thread.start()
 
     def put(self, channel: int, time_ns: int, cdr: bytes) -> None:
-        """Leave a message; never waits. At time 0 nobody publishes the clock yet."""
+        """Leave a message; never waits."""
         with self._ready:
             self._ledger.receive()
             if self._closed:
                 self._ledger.drop('inactive')
-            elif not time_ns:
-                self._ledger.drop('no_clock')
             elif self._bytes + len(cdr) > QUEUE_BYTES or len(self._items) >= QUEUE_ITEMS:
                 self._ledger.drop('queue_full')
             else:

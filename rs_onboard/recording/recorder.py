@@ -112,15 +112,23 @@ class Recorder:
 
         Args:
             channel: Its channel.
-            time_ns: Node clock at its arrival.
+            time_ns: Node clock at its arrival; 0 while it is not known.
             cdr: The message, serialised.
             now_s: Steady clock.
         """
+        latched = self._topics[channel - 1].latched
+        if latched:
+            self._latched[channel] = cdr
+        if not time_ns:
+            # Nobody publishes the clock yet.
+            if latched:
+                self._ledger.done(1)
+            else:
+                self._ledger.drop('no_clock')
+            return
         if time_ns < self._last_ns - TIME_JUMP_NS:
             self._begin_anew(now_s)
         self._last_ns, self._heard_s = time_ns, now_s
-        if self._topics[channel - 1].latched:
-            self._latched[channel] = cdr
         if self._options.always and self._job is None:
             job = Trigger('flight', 'record.mode always')
             self._job = _Job(job, time_ns, FOREVER_NS, self._closed_chunks)

@@ -115,12 +115,3 @@ def test_what_comes_after_the_end_is_refused_by_name(feed):
     rig.intake.put(WORDS, START_NS, word('late'))
     assert rig.ledger.account() == (1, 0, {'inactive': 1}, 0)
     assert not rig.intake.trigger(Trigger('service', 'late'), START_NS)
-
-
-def test_messages_before_the_clock_is_known_are_left_out_by_name(feed):
-    rig = feed(always=True)
-    rig.intake.put(WORDS, 0, word('early'))
-    rig.intake.put(WORDS, S, word('on time'))
-    assert rig.intake.stop()
-    assert rig.files() == ['t0000001.000_flight.mcap']
-    assert rig.ledger.account() == (2, 1, {'no_clock': 1}, 0)

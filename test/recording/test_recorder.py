@@ -11,7 +11,7 @@ import subprocess
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made import LABELS, START_NS, Disk, Rig, S, spoken, word
+from made import LABELS, START_NS, WORDS, Disk, Rig, S, spoken, word
 
 from rs_onboard.recording import recorder as recorder_module
 from rs_onboard.recording.disk_budget import DiskLimits, DiskSpace, disk_space
@@ -87,6 +87,20 @@ def test_latched_messages_are_in_every_recording(tmp_path):
     assert len(rig.files()) == 2
     for name in rig.files():
         assert heard(rig.folder / name, '/labels') == ['label']
+
+
+def test_before_the_clock_is_known_only_latched_messages_are_kept(tmp_path):
+    rig = Rig(tmp_path / 'r', always=True)
+    for channel, text in ((LABELS, 'label'), (WORDS, 'early')):
+        rig.ledger.receive()
+        rig.recorder.take(channel, 0, word(text), 0.0)
+    rig.hear(3)
+    rig.close()
+    (name,) = rig.files()
+    assert name.startswith('20261120T061530')
+    assert heard(rig.folder / name, '/labels') == ['label']
+    assert heard(rig.folder / name) == seconds(0, 2)
+    assert rig.ledger.account() == (5, 4, {'no_clock': 1}, 0)
 
 
 def test_a_protected_event_is_named_so_from_its_first_moment(tmp_path):
