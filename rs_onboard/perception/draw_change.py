@@ -103,7 +103,7 @@ def area_text(area_m2: float) -> str:
 
 def _corners(region: ChangeRegion, scale: tuple[float, float]) -> NDArray[np.float64]:
     """Return the corners of a region in the canvas, (K, 2), where pixel centres are whole."""
-    return region.outline.astype(np.float64) * np.array(scale) - 0.5
+    return np.asarray(region.outline * np.array(scale) - 0.5, np.float64)
 
 
 def region_colour(region: ChangeRegion) -> Colour:

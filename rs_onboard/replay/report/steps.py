@@ -51,7 +51,9 @@ def step_of(frame: FrameView, task: str) -> str:
 def steps_section(frames: Sequence[FrameView], run: RunSummary) -> Html | None:
     """Draw the steps of all tasks and list their changes; nothing where nothing changed."""
     tasks = tasks_of(run)
-    steps = {task: [step_of(frame, task) for frame in frames] for task in tasks}
+    steps: dict[str, list[str]] = {
+        task: [step_of(frame, task) for frame in frames] for task in tasks
+    }
     if all(len(set(found)) < 2 for found in steps.values()):
         return None
     colours = {task: _colours(found) for task, found in steps.items()}
