@@ -82,7 +82,6 @@ class Feed:
                 self._waiting.append(message)
             else:
                 self._take(message)
-            yield from self._released(None)
         while self._waiting:
             yield from self._made(self._waiting.popleft())
 
@@ -90,11 +89,14 @@ class Feed:
         """Return the counters of camera and pose, as the tiler has them in its diagnostics."""
         return self._maker.values()
 
-    def _released(self, now_ns: int | None) -> Iterator[FedFrame]:
-        """Yield the frames whose pose is complete, or, given a time, that waited long enough."""
-        while self._waiting:
+    def _released(self, now_ns: int) -> Iterator[FedFrame]:
+        """Yield the frames before a time whose pose is complete, or that waited long enough.
+
+        Messages of one instant have no order, so none of them is left out.
+        """
+        while self._waiting and now_ns > self._waiting[0].log_time_ns:
             first = self._waiting[0]
-            late = now_ns is not None and now_ns > first.log_time_ns + self._wait_ns
+            late = now_ns > first.log_time_ns + self._wait_ns
             stamp_ns = first.log_time_ns if first.stamp_ns is None else first.stamp_ns
             if not late and not self._maker.poses.wait_for(stamp_ns, 0.0):
                 return
