@@ -17,8 +17,10 @@ from rs_onboard.nodes.node_settings import (
     DEFAULT_TASKS,
     OVERLAP,
     TASKS,
+    TILE_TASKS,
     FrameSettings,
     NodeSettings,
+    frame_budget_parameter,
     model_parameter,
 )
 from rs_onboard.nodes.parameters import parameter
@@ -85,6 +87,25 @@ class TilerSettings(FrameSettings):
         True,
         'Resample tiles to the ground sample distance of the model where height, attitude and '
         'camera are known; false keeps the image scale.',
+    )
+    max_gsd_ratio: float = parameter(
+        3.0,
+        'Tiles whose pixels are so many times coarser or finer on the ground than those in the '
+        'middle of the frame are left out as too oblique; 0 leaves none out for it.',
+        low=0.0,
+        high=1000.0,
+    )
+    area_file: str = parameter(
+        '',
+        'Area of interest, polygons in a GeoJSON file: tiles off it are left out; empty takes all.',
+        name='area.file',
+    )
+    frame_budget_ms: float = frame_budget_parameter(live=True)
+    budget_priorities: list[str] = parameter(
+        ['detection', 'segmentation', 'scene'],
+        'Tasks that work on tiles, the one first that is to lose least to the latency budget.',
+        name='budget.priorities',
+        choices=TILE_TASKS,
     )
 
 

@@ -8,12 +8,13 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from rs_onboard.geo.area import read_area
 from rs_onboard.geo.reference.opening import open_map
 from rs_onboard.geo.reference.view import ReferenceMap
 from rs_onboard.geo.registration import RegistrationLimits
 from rs_onboard.inference.card import load_card
 from rs_onboard.inference.errors import FieldError
-from rs_onboard.nodes.locations import model_folder
+from rs_onboard.nodes.locations import map_file, model_folder
 from rs_onboard.nodes.node_settings import TILE_TASKS
 from rs_onboard.nodes.parameters import class_numbers
 from rs_onboard.perception.alignment import AlignmentLimits
@@ -22,6 +23,7 @@ from rs_onboard.perception.map_change import ChangeLimits, MapChangeTask
 from rs_onboard.perception.scene import SceneTask
 from rs_onboard.perception.segmentation import SegmentationTask
 from rs_onboard.perception.task import plan_for
+from rs_onboard.perception.tile_filter import TileFilter
 from rs_onboard.perception.tiler import Tiler
 from rs_onboard.perception.tracking import Tracker
 
@@ -86,7 +88,7 @@ def make_change(settings: ChangeSettings, model: Model) -> MapChangeTask:
             "parameter change.reference: found ''; expected the reference map to compare frames "
             'with, an .mbtiles or GeoTIFF file. Make one with `rs_onboard reference build`.'
         )
-    source = open_map(Path(settings.reference).expanduser())
+    source = open_map(map_file(settings.reference))
     reference = ReferenceMap(source, cache_bytes=settings.cache_mb * 2**20)
     return MapChangeTask(
         model,
@@ -124,8 +126,11 @@ def make_tiler(settings: TilerSettings) -> Tiler:
 
     Raises:
         CardError: The model of a task has no card.
+        AreaError: The area of interest is none.
     """
-    return Tiler({task: _plan(settings, task) for task in TILE_TASKS if task in settings.tasks})
+    plans = {task: _plan(settings, task) for task in TILE_TASKS if task in settings.tasks}
+    area = read_area(Path(settings.area_file).expanduser()) if settings.area_file else None
+    return Tiler(plans, TileFilter(area, settings.max_gsd_ratio))
 
 
 def _plan(settings: TilerSettings, task: TaskName) -> TilePlan:

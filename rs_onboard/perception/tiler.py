@@ -14,6 +14,7 @@ import numpy as np
 
 from rs_onboard.geo.gsd import GroundScale, ground_scale
 from rs_onboard.perception.selection import Selection
+from rs_onboard.perception.tile_filter import TileFilter
 from rs_onboard.perception.tiles import TileGrid, TilePlan, make_grid
 
 if TYPE_CHECKING:
@@ -214,21 +215,28 @@ class Tiler:
 
     Args:
         plans: A plan for each task name.
+        tile_filter: Leaves out tiles by what they show.
     """
 
-    def __init__(self, plans: Mapping[TaskName, TilePlan]) -> None:
+    def __init__(
+        self, plans: Mapping[TaskName, TilePlan], tile_filter: TileFilter | None = None
+    ) -> None:
         self.plans = dict(plans)
+        self._filter = tile_filter or TileFilter()
 
     def cut(self, frame: Frame) -> dict[TaskName, CutTiles]:
         """Lay out the tiles of a frame for every task; pixels are copied when a task asks."""
-        cache = _ScaledFrames()
-        tiles: dict[TaskName, CutTiles] = {}
-        for task, plan in self.plans.items():
-            scale = tile_scale(plan, frame)
-            header = frame.header
-            grid = make_grid(plan, header.height, header.width, scale=scale.scale)
-            tiles[task] = CutTiles(frame, grid, scale, cache)
-        return tiles
+        cache, header = _ScaledFrames(), frame.header
+        scales = {task: tile_scale(plan, frame) for task, plan in self.plans.items()}
+        grids = {
+            task: make_grid(plan, header.height, header.width, scale=scales[task].scale)
+            for task, plan in self.plans.items()
+        }
+        chosen = self._filter.select(list(grids.values()), frame)
+        return {
+            task: CutTiles(frame, grid, scales[task], cache, selection)
+            for (task, grid), selection in zip(grids.items(), chosen, strict=True)
+        }
 
 
 def cut_pair(
@@ -258,13 +266,13 @@ def scale_to(plan: TilePlan, ground: GroundScale) -> TileScale:
         return TileScale(1.0, None, f'image scale used, {ground.reason}')
     wanted = ground.gsd_m / plan.gsd_m
     if abs(wanted - 1.0) <= SCALE_TOLERANCE:
-        return TileScale(1.0, ground.gsd_m, '')
+        return TileScale(1.0, ground.gsd_m, ground.reason)
     if wanted > MAX_UPSCALE:
         gsd = ground.gsd_m / MAX_UPSCALE
-        return TileScale(
-            MAX_UPSCALE,
-            gsd,
+        coarse = (
             f'tiles of {gsd:.3g} m/px, the image is too coarse for the {plan.gsd_m:.3g} m/px '
-            'the model was trained at',
+            'the model was trained at'
         )
-    return TileScale(wanted, plan.gsd_m, '')
+        doubts = '; '.join(filter(None, (coarse, ground.reason)))
+        return TileScale(MAX_UPSCALE, gsd, doubts)
+    return TileScale(wanted, plan.gsd_m, ground.reason)

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
@@ -13,9 +14,10 @@ from hypothesis import strategies as st
 
 from rs_onboard.geo.camera import CameraModel
 from rs_onboard.geo.footprint import ground_offsets
-from rs_onboard.geo.gsd import MAX_TILT_RAD, ground_scale
+from rs_onboard.geo.gsd import MAX_TILT_RAD, ground_scale, local_scales
 from rs_onboard.geo.pose import Pose
 from rs_onboard.geo.rotation import NADIR_MOUNT, from_roll_pitch_yaw, multiply
+from rs_onboard.geo.terrain import Terrain
 
 CAMERA = CameraModel(640, 480, 800.0, 800.0, 319.5, 239.5)
 
@@ -42,12 +44,44 @@ def test_different_focal_lengths_give_the_mean_pixel():
     assert scale.gsd_m == pytest.approx(100.0 / 800.0)
 
 
-def test_steep_views_have_no_single_scale():
-    for tilt, known in ((MAX_TILT_RAD - 1e-6, True), (MAX_TILT_RAD + 1e-6, False)):
+def test_steep_views_have_the_scale_of_their_middle_with_a_doubt():
+    for tilt, doubt in ((MAX_TILT_RAD - 1e-6, ''), (MAX_TILT_RAD + 1e-6, '30'), (1.2, '69')):
         attitude = multiply(from_roll_pitch_yaw(tilt, 0.0, 0.0), NADIR_MOUNT)
         scale = ground_scale(CAMERA, pose_with(100.0, attitude))
-        assert (scale.gsd_m is not None) == known
-        assert scale.reason == ('' if known else 'camera tilted by 30 deg')
+        assert scale.gsd_m == pytest.approx(100.0 / math.cos(tilt) / 800.0)
+        expected = f'camera tilted by {doubt} deg, finer below and coarser above'
+        assert scale.reason == (expected if doubt else '')
+
+
+@pytest.mark.parametrize('tilt_deg', [86.0, 90.0, 120.0, 180.0])
+def test_a_view_along_the_horizon_or_above_it_has_no_scale(tilt_deg):
+    attitude = multiply(from_roll_pitch_yaw(math.radians(tilt_deg), 0.0, 0.0), NADIR_MOUNT)
+    scale = ground_scale(CAMERA, pose_with(100.0, attitude))
+    assert scale == (None, f'camera tilted by {tilt_deg:.0f} deg')
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.floats(0.0, 1.3), st.floats(2, 3000))
+def test_a_pixel_shows_the_square_of_its_local_scale(tilt, height):
+    attitude = multiply(from_roll_pitch_yaw(0.0, tilt, 0.3), NADIR_MOUNT)
+    pose = pose_with(height, attitude)
+    (found,) = local_scales(np.array([(319.5, 239.5)]), CAMERA, pose)
+    across = ground_scale(CAMERA, pose).gsd_m
+    # Along the tilt, a pixel is longer on the ground by the slope of the ray.
+    assert found == pytest.approx(across / math.sqrt(math.cos(tilt)), rel=0.02)
+    horizon = multiply(from_roll_pitch_yaw(0.0, 1.5, 0.0), NADIR_MOUNT)
+    assert np.isnan(local_scales(np.array([(319.5, 239.5)]), CAMERA, pose_with(9.0, horizon))).all()
+    assert local_scales(np.array([(0.0, 0.0)]), CAMERA, pose_with(None, attitude)) is None
+
+
+def test_over_terrain_the_distance_is_that_along_the_view():
+    attitude = multiply(from_roll_pitch_yaw(0.0, 0.0, 0.0), NADIR_MOUNT)
+    heights = np.tile(np.linspace(400.0, 440.0, 41, dtype=np.float32), (41, 1))
+    terrain = Terrain('slope', heights, 6.98, 46.02, (0.001, 0.001))
+    known = terrain.under(pose_with(None, attitude))
+    assert ground_scale(CAMERA, known).gsd_m == pytest.approx(80.0 / 800.0, rel=1e-5)
+    away = terrain.under(dataclasses.replace(pose_with(50.0, attitude), latitude_deg=47.0))
+    assert ground_scale(CAMERA, away).reason.startswith('height above ground unknown (slope knows')
 
 
 @pytest.mark.parametrize(
