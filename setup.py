@@ -59,6 +59,7 @@ setup(
         (SHARE, ['package.xml', 'LICENSE']),
         *shared('launch', '*.launch.py'),
         *shared('params', '*.yaml'),
+        *shared('systemd', '*.service'),
         *shared('visualisation', '*'),
         *shared('models', '**/*'),
         *shared('flights', '**/*'),

@@ -89,7 +89,8 @@ def test_setup_py_installs_every_module_and_every_shared_file(tmp_path):
     described = next(tmp_path.glob('*.egg-info'))
     assert f'Version: {rs_onboard.__version__}' in (described / 'PKG-INFO').read_text()
     listed = set((described / 'SOURCES.txt').read_text(encoding='utf-8').splitlines())
-    folders = ('rs_onboard', 'resource', 'launch', 'params', 'models', 'flights', 'visualisation')
+    folders = ('rs_onboard', 'resource', 'launch', 'params', 'systemd', 'models', 'flights')
+    folders += ('visualisation',)
     wanted = {
         path
         for folder in folders

@@ -251,6 +251,10 @@ class PerceptionNode(ParameterNode):
         """
         self.component.incident(Finding(cause, text, state))
 
+    def lost(self, exc: Exception) -> None:
+        """Take note of an item that was lost to an error that should not happen."""
+        self.incident('unexpected_error', f'a frame was lost: {exc!r}; please report it')
+
     def look(self, now_s: float, awake_since_s: float) -> None:
         """Look after the workers and publish what is due; see `Watched.look`."""
         self.guarded(self._look)(now_s, awake_since_s)

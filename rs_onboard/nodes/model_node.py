@@ -60,7 +60,7 @@ class ModelNode(PerceptionNode, Generic[A, R]):
         self._worker: Worker[A] = Worker(
             self.task_name,
             self._work,
-            on_error=lambda exc: self.complain(f'frame lost: {exc!r}'),
+            on_error=self.lost,
         )
         self._task: ModelTask[R] | None = None
         self._outlet: Outlet[R] | None = None

@@ -58,19 +58,16 @@ class PublisherNode(PerceptionNode):
 
     def __init__(self, exchange: Exchange | None = None, **arguments: Any) -> None:
         super().__init__('publisher', exchange, **arguments)
-        complain = self.complain
-        self._worker: Worker[Joined[Any]] = Worker(
-            'publisher', self._work, on_error=lambda exc: complain(f'results lost: {exc!r}')
-        )
+        self._worker: Worker[Joined[Any]] = Worker('publisher', self._work, on_error=self.lost)
         # Images are decoded here only where no tiler in this process hands frames over.
         self._decoder: Worker[Arrival] = Worker(
-            'publisher-frames', self._decode, on_error=lambda exc: complain(f'frame lost: {exc!r}')
+            'publisher-frames', self._decode, on_error=self.lost
         )
         # Changes come late by design, so no frame waits for them: they are published alone.
         self._changes: Worker[ChangeResult] = Worker(
             'publisher-changes',
             self._publish_changes,
-            on_error=lambda exc: complain(f'changes lost: {exc!r}'),
+            on_error=self.lost,
         )
         self._cards: dict[TaskName, ModelCard] = {}
         self._inlets: list[ResultInlet[Any]] = []
