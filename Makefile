@@ -11,7 +11,7 @@ ARGS ?=
 GROUND ?=
 SETUP_OPTIONS = $(if $(GROUND),--ground)
 
-.PHONY: help setup ground demo test test-ground test-floor test-ceiling lint bench clean
+.PHONY: help setup ground demo demo-change test test-ground test-floor test-ceiling lint bench clean
 
 help:  ## Say what there is
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -25,6 +25,9 @@ ground: setup  ## The same with torch and the ONNX tools
 
 demo: setup  ## Fly the bundled flight through the real graph
 	@$(VENV)/bin/rs_onboard demo $(ARGS)
+
+demo-change: setup  ## Fly over a map four years older and look at what changed
+	@$(VENV)/bin/rs_onboard demo flights/prairie_ponds --params flights/prairie_ponds/params.yaml --out out/demo_change $(ARGS)
 
 test: setup  ## Run all tests that need no torch (GROUND=1: those too)
 	@$(VENV)/bin/python -m pytest -q $(ARGS)

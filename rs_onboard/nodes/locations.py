@@ -36,3 +36,14 @@ def model_folder(name: str) -> Path:
         f'model {name!r}: no such folder; expected a path to a model folder or one of '
         f'{", ".join(shipped) or "(none shipped)"}. Check the parameter.'
     )
+
+
+def map_file(name: str) -> Path:
+    """Return the file of a map given by path, or by its place in the package's share folder.
+
+    A path that leads nowhere comes back as it is: whoever opens it says so.
+    """
+    path = Path(name).expanduser()
+    if not path.is_absolute() and not path.exists() and (share_directory() / name).is_file():
+        return share_directory() / name
+    return path

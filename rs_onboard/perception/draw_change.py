@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 CONFIRMED: Colour = (236, 64, 84)
 CANDIDATE: Colour = (245, 179, 60)
 # Cover of the tint inside a region, of 1.
-TINT = 0.22
+TINT = 0.12
 # Distance of the lines over what was not compared [px].
 HATCH = 10
 
@@ -79,7 +79,12 @@ def label_regions(
     rects = list(taken)
     for region in result.regions[:MAX_BOX_LABELS]:
         text = label_of(region)
-        rect = free_place(_corners(region, scale), label_size(text, style), canvas.shape, rects)
+        corners, size = _corners(region, scale), label_size(text, style)
+        rect = free_place(corners, size, canvas.shape, rects)
+        if rect is None:
+            # One that fills the picture has room inside alone.
+            middle = corners.clip(0, (canvas.shape[1], canvas.shape[0])).mean(axis=0)
+            rect = free_place(middle[np.newaxis], size, canvas.shape, rects)
         if rect is not None:
             rects.append(rect)
             ground = region_colour(region)
