@@ -165,6 +165,7 @@ def test_unfit_images_are_a_warning_until_the_next_good_one(flown):
     for number in range(2):
         flown.publish('image_raw', image_message(number, 0))
         flown.wait(lambda count=number + 2: tiler.counts().received > count)
+        flown.wait(lambda: not tiler.counts().waiting)
     flown.wait(lambda: tiler.counts().dropped.get('duplicate_stamp'))
     assert '0.000 s dropped as duplicate_stamp' in tiler.component.causes()[-1].text
 
