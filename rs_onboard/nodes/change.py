@@ -102,7 +102,7 @@ class ChangeNode(ModelNode[Arrival, ChangeResult]):
         if isinstance(self._task, MapChangeTask):
             info = self._task.reference.info
             values |= {'map': info.name, 'map_date': info.date, 'map_path': str(info.path)}
-            values |= {f'frames.{name}': str(n) for name, n in sorted(self._states.items())}
+            values |= {f'frames.{name}': str(n) for name, n in sorted(dict(self._states).items())}
         if self._source is not None:
             values |= self._source.values()
         return warning, values

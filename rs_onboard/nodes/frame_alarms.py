@@ -91,5 +91,6 @@ class FrameAlarms:
 
     def _counters(self) -> Iterator[tuple[str, int]]:
         yield 'image_time_jump', self._maker.time_jumps
-        yield from self._maker.events.items()
-        yield from self._maker.poses.unusual.items()
+        # Copied in one step each, since the executor's thread counts on.
+        yield from list(self._maker.events.items())
+        yield from list(self._maker.poses.unusual.items())

@@ -202,7 +202,8 @@ class FrameMaker:
 
     def values(self) -> dict[str, str]:
         """Return the counters for diagnostics."""
-        counted = {**self.events, **{f'pose.{k}': n for k, n in self.poses.unusual.items()}}
+        unusual = list(self.poses.unusual.items())
+        counted = {**self.events, **{f'pose.{kind}': number for kind, number in unusual}}
         return {
             'time_jumps': str(self.time_jumps),
             **{name: str(number) for name, number in sorted(counted.items())},
