@@ -19,13 +19,15 @@ from rs_onboard.nodes.exchange import Writer
 from rs_onboard.nodes.image_messages import ns_to_stamp
 from rs_onboard.perception.boxes import corners
 from rs_onboard.perception.draw import contrast
+from rs_onboard.perception.draw_change import CANDIDATE as CANDIDATE_COLOUR
+from rs_onboard.perception.draw_change import CONFIRMED as CONFIRMED_COLOUR
 from rs_onboard.perception.draw_change import label_of, region_colour
 from rs_onboard.perception.features import frame_collection
 from rs_onboard.perception.overlay import drawing_of
-from rs_onboard.perception.results import ChangeResult, DetectionResult
+from rs_onboard.perception.results import ChangeResult, DetectionResult, SegmentationResult
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -70,15 +72,54 @@ def foxglove_writers() -> tuple[Writer[FrameResults], ...]:
 
 
 def geojson_message(results: FrameResults, kinds: Any) -> Any:
-    """Write the frame's GeoJSON for the Map panel; what has no place on the ground is left out.
+    """Write the frame's GeoJSON for the Map panel, named and coloured as the panel wants it.
+
+    What has no place on the ground is left out.
 
     Args:
         results: The results.
         kinds: The module `foxglove_msgs.msg`.
     """
     collection = frame_collection(results)
-    placed = [item for item in collection['features'] if item['geometry'] is not None]
+    colours = class_colours(results)
+    placed = [
+        {**item, 'properties': _for_map(item['properties'], colours)}
+        for item in collection['features']
+        if item['geometry'] is not None
+    ]
     return kinds.GeoJSON(geojson=json.dumps({**collection, 'features': placed}))
+
+
+def class_colours(results: FrameResults) -> dict[str, str]:
+    """Return the colours of all classes by name, as CSS."""
+    found: dict[str, str] = {}
+    for result in results.results.values():
+        if isinstance(result, DetectionResult | SegmentationResult):
+            colours = result.palette.tolist()
+            found |= {name: _css(rgb) for name, rgb in zip(result.classes, colours, strict=True)}
+    return found
+
+
+def _for_map(properties: Mapping[str, Any], colours: Mapping[str, str]) -> dict[str, Any]:
+    """Return what the Map panel reads of a feature: the text on hover, and Leaflet's style."""
+    kind = properties['kind']
+    if kind == 'frame':
+        return {'name': 'footprint', 'style': {'color': '#2c6e8f', 'weight': 1, 'fill': False}}
+    if kind == 'change':
+        sure = properties.get('confirmed', False)
+        name = f'change {properties.get("number", "")}'.strip()
+        name += f' {properties["score"]:.0%}' + ('' if sure else ', not confirmed')
+        colour = _css(CONFIRMED_COLOUR if sure else CANDIDATE_COLOUR)
+        return {'name': name, 'style': {'color': colour, 'weight': 2, 'fillOpacity': 0.3}}
+    name = str(properties.get('class', kind))
+    style = {'color': colours.get(name, '#8a8f94'), 'weight': 2, 'fillOpacity': 0.2}
+    if 'score' in properties:
+        name += f' {properties["score"]:.0%}'
+    return {'name': name, 'style': style}
+
+
+def _css(rgb: Sequence[int]) -> str:
+    return '#{:02x}{:02x}{:02x}'.format(*rgb)
 
 
 def annotations_message(results: FrameResults, kinds: Any) -> Any:

@@ -10,6 +10,7 @@ from rclpy.serialization import deserialize_message
 from vision_msgs.msg import Detection2DArray
 
 from rs_onboard.inference.errors import FieldError
+from rs_onboard.nodes.change_messages import CONFIRMED
 from rs_onboard.nodes.parameters import class_numbers
 from rs_onboard.recording.terms import Trigger
 
@@ -70,7 +71,7 @@ def detection_watch(
 
 
 def change_watch(least: float, *, keep: bool) -> Callable[[bytes], Trigger | None]:
-    """Return what says whether serialised change regions are a trigger.
+    """Return what says whether serialised change regions are a trigger: one that is confirmed.
 
     Args:
         least: Least score.
@@ -79,10 +80,10 @@ def change_watch(least: float, *, keep: bool) -> Callable[[bytes], Trigger | Non
 
     def watch(cdr: bytes) -> Trigger | None:
         message = deserialize_message(cdr, Detection2DArray)
-        scores = [r.hypothesis.score for item in message.detections for r in item.results]
-        best = max(scores, default=0.0)
-        if best < least or not scores:
+        found = [result.hypothesis for item in message.detections for result in item.results]
+        scores = [one.score for one in found if one.class_id == CONFIRMED and one.score >= least]
+        if not scores:
             return None
-        return Trigger('change', f'{len(message.detections)} regions, score up to {best:.2f}', keep)
+        return Trigger('change', f'{len(scores)} confirmed, score up to {max(scores):.2f}', keep)
 
     return watch

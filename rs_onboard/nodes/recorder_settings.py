@@ -67,7 +67,7 @@ class RecorderSettings(InputTopics):
     )
     change_score: float = parameter(
         0.0,
-        'Least score of a change region that triggers; 0 lets none trigger.',
+        'Least score of a confirmed change that triggers; 0 lets none trigger.',
         name='record.change_score',
         low=0.0,
         high=1.0,

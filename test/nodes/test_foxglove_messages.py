@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from types import ModuleType, SimpleNamespace
 
 import numpy as np
@@ -13,6 +14,9 @@ import pytest
 
 pytest.importorskip('rclpy', reason='ROS 2 is not installed: run make setup')
 
+from rs_onboard.geo.camera import CameraModel
+from rs_onboard.geo.pose import Pose
+from rs_onboard.geo.rotation import NADIR_MOUNT
 from rs_onboard.nodes.foxglove_messages import (
     ANNOTATIONS,
     GEOJSON,
@@ -22,8 +26,8 @@ from rs_onboard.nodes.foxglove_messages import (
     geojson_message,
 )
 from rs_onboard.perception.boxes import corners
-from rs_onboard.perception.frame import FrameHeader
-from rs_onboard.perception.regions import ChangeRegion
+from rs_onboard.perception.frame import Frame, FrameHeader
+from rs_onboard.perception.regions import ChangeRegion, RegionPlace
 from rs_onboard.perception.results import (
     ChangeResult,
     DetectionResult,
@@ -126,6 +130,37 @@ def test_the_map_gets_what_has_a_place():
     collection = json.loads(geojson_message(results, stand_in()).geojson)
     # Without a pose nothing has one, and a Map panel refuses features without.
     assert collection == {'type': 'FeatureCollection', 'features': []}
+
+
+def test_the_map_names_and_colours_what_it_shows():
+    camera = CameraModel(width=200, height=100, fx=150.0, fy=150.0, cx=100.0, cy=50.0)
+    pose = Pose(HEADER.stamp_ns, 46.8, -92.0, 200.0, 40.0, NADIR_MOUNT)
+    image = np.zeros((100, 200, 3), np.uint8)
+    frame = Frame(HEADER, image, camera, pose, '')
+    results = FrameResults(HEADER, frame, {'detection': detections()})
+    features = json.loads(geojson_message(results, stand_in()).geojson)['features']
+    shown = [(f['properties']['name'], f['properties']['style']['color']) for f in features]
+    assert shown == [
+        ('footprint', '#2c6e8f'),
+        ('ship 90%', '#ff0000'),
+        ('plane 50%', '#0000ff'),
+    ]
+    assert all(f['geometry']['type'] == 'Polygon' for f in features)
+
+
+@pytest.mark.parametrize(
+    ('confirmed', 'name', 'colour'),
+    [(True, 'change 7 80%', '#ec4054'), (False, 'change 7 80%, not confirmed', '#f5b33c')],
+)
+def test_changes_on_the_map_say_whether_they_are_confirmed(confirmed, name, colour):
+    outline = np.array([[-92.0, 46.8], [-91.9, 46.8], [-91.9, 46.7]])
+    place = RegionPlace(outline, 40.0, 7, 3, 3 if confirmed else 1, confirmed)
+    found = changes()
+    region = replace(found.regions[0], place=place)
+    results = FrameResults(HEADER, None, {'change': replace(found, regions=(region,))})
+    (feature,) = json.loads(geojson_message(results, stand_in()).geojson)['features']
+    assert feature['properties']['name'] == name
+    assert feature['properties']['style']['color'] == colour
 
 
 def test_topics_are_offered_only_where_the_messages_are_installed(monkeypatch):
