@@ -38,6 +38,9 @@ MAX_MATTERS = 64
 BEAT_S = 0.5
 BLOCKED_S = 5.0
 
+# Time in which somebody may begin to publish /clock.
+CLOCK_GRACE_S = 5.0
+
 # After so long only a new process can help.
 STUCK_S = 30.0
 
@@ -68,6 +71,7 @@ class PerceptionNode(ParameterNode):
         self._fault_cause = ''
         # While a transition is under way, what a node is made of is not looked at.
         self._in_transition = threading.RLock()
+        self._made_s = time.monotonic()
         self._last_beat_s: float | None = None
         self._next_diagnostics_s = 0.0
         self._stuck = ''
@@ -339,7 +343,9 @@ class PerceptionNode(ParameterNode):
 
     def _waits_for_clock(self) -> bool:
         clock = self.get_clock()
-        return bool(clock.ros_time_is_active) and clock.now().nanoseconds == 0
+        if not clock.ros_time_is_active or time.monotonic() - self._made_s < CLOCK_GRACE_S:
+            return False
+        return bool(clock.now().nanoseconds == 0)
 
 
 def _machine_limits(settings: NodeSettings) -> MachineLimits:

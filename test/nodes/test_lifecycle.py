@@ -20,6 +20,7 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import Image
 
+from rs_onboard.nodes import lifecycle
 from rs_onboard.nodes.camera import CameraNode
 from rs_onboard.nodes.process import make_nodes
 from rs_onboard.nodes.publisher import PublisherNode
@@ -262,7 +263,9 @@ def test_no_attribute_of_a_node_hides_one_that_rclpy_keeps(make, kind):
     assert hidden == []
 
 
-def test_a_node_that_waits_for_the_clock_of_a_bag_says_so(make):
+def test_a_node_that_waits_for_the_clock_of_a_bag_says_so(make, monkeypatch):
     node = make(TilerNode, use_sim_time=True)
+    assert node.diagnostic().level == DiagnosticStatus.OK
+    monkeypatch.setattr(lifecycle, 'CLOCK_GRACE_S', 0.0)
     assert node.diagnostic().level == DiagnosticStatus.WARN
     assert '/clock' in node.diagnostic().message
