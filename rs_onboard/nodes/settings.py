@@ -158,7 +158,7 @@ class PublisherSettings(FrameSettings):
         80, 'JPEG quality of the overlay picture.', low=1, high=100, live=True
     )
     results_dir: str = parameter(
-        '', 'Folder for result files (results.jsonl, results.geojson); empty writes none.'
+        '', 'Folder for result files (results.jsonl, .geojson and .gpkg); empty writes none.'
     )
 
 

@@ -11,6 +11,7 @@ import os
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from rs_onboard.perception.features import record_features
+from rs_onboard.perception.geopackage import GeoPackage
 from rs_onboard.perception.records import frame_record
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class ResultFiles:
-    """Writes `results.jsonl` and `results.geojson`; both are readable after every frame.
+    """Writes `results.jsonl`, `results.geojson` and `results.gpkg`, readable after every frame.
 
     Files of an earlier flight are kept under a number: `results.1.jsonl` is the oldest.
 
@@ -32,17 +33,21 @@ class ResultFiles:
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         lines, features = folder / 'results.jsonl', folder / 'results.geojson'
-        set_aside(lines, features)
+        package = folder / 'results.gpkg'
+        # A crash leaves the log of a GeoPackage beside it, without which it lacks the last frames.
+        logs = [package.with_suffix(f'.gpkg-{end}') for end in ('wal', 'shm', 'journal')]
+        set_aside(lines, features, package, *logs)
         self._lines = GrowingFile(lines)
         self._features = GrowingFile(
             features, b'{"type": "FeatureCollection", "features": [\n', b',\n', b'\n]}\n'
         )
+        self._package = GeoPackage(package)
 
     def write(self, results: FrameResults) -> None:
         """Append a frame.
 
         Raises:
-            OSError: A file cannot be written. Both are as they were, less this frame, and a later
+            OSError: A file cannot be written. All are as they were, less this frame, and a later
                 call may find them writable again.
         """
         self.write_record(frame_record(results))
@@ -54,18 +59,24 @@ class ResultFiles:
             OSError: As in `write`.
         """
         line = json.dumps(record).encode() + b'\n'
-        features = b',\n'.join(json.dumps(item).encode() for item in record_features(record))
-        self._lines.append(line)
+        features = record_features(record)
+        written: list[GrowingFile] = []
         try:
-            self._features.append(features)
+            self._lines.append(line)
+            written.append(self._lines)
+            self._features.append(b',\n'.join(json.dumps(item).encode() for item in features))
+            written.append(self._features)
+            self._package.append(features)
         except OSError:
-            self._lines.take_back()
+            for file in written:
+                file.take_back()
             raise
 
     def close(self) -> None:
-        """Close both files."""
+        """Close all files."""
         self._lines.close()
         self._features.close()
+        self._package.close()
 
 
 class GrowingFile:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import resource
 import shutil
+import sqlite3
 
 import pytest
 from small_frames import model_of
@@ -61,6 +62,45 @@ def test_a_new_flight_starts_new_files_and_keeps_the_old(pipeline, tmp_path):
     assert len(strict((tmp_path / 'results.geojson').read_text())['features']) == 1
     assert len((tmp_path / 'results.1.jsonl').read_text().splitlines()) == 1
     assert len(strict((tmp_path / 'results.1.geojson').read_text())['features']) == 1
+
+
+def package_rows(path):
+    base = sqlite3.connect(path)
+    try:
+        return base.execute('SELECT count(*) FROM frames').fetchone()[0]
+    finally:
+        base.close()
+
+
+def test_the_geopackage_has_what_the_geojson_has_and_is_set_aside_with_it(pipeline, tmp_path):
+    for frames in (2, 3):
+        files = ResultFiles(tmp_path)
+        for _ in range(frames):
+            files.write(flown(pipeline))
+        assert package_rows(tmp_path / 'results.gpkg') == frames
+        if frames == 3:
+            files.close()
+        # The first one is not closed, as after a crash: its log goes with it.
+    assert package_rows(tmp_path / 'results.1.gpkg') == 2
+    assert package_rows(tmp_path / 'results.gpkg') == 3
+
+
+def test_a_frame_that_the_geopackage_refuses_is_in_no_file(pipeline, tmp_path):
+    files = ResultFiles(tmp_path)
+    files.write(flown(pipeline))
+    before = contents(tmp_path)
+    base = sqlite3.connect(tmp_path / 'results.gpkg')
+    base.execute('ALTER TABLE frames RENAME TO others')
+    base.commit()
+    with pytest.raises(OSError, match='no such table: frames'):
+        files.write(flown(pipeline))
+    assert contents(tmp_path) == before
+    base.execute('ALTER TABLE others RENAME TO frames')
+    base.commit()
+    base.close()
+    files.write(flown(pipeline))
+    assert (len(contents(tmp_path)[0]), package_rows(tmp_path / 'results.gpkg')) == (2, 2)
+    files.close()
 
 
 def test_a_folder_that_cannot_be_made_is_an_error(tmp_path):
