@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from rs_onboard.inference.card import VARIANTS
 from rs_onboard.inference.runtime_settings import POLICIES, PROVIDERS
-from rs_onboard.nodes.node_settings import OVERLAP, FrameSettings, NodeSettings, model_parameter
+from rs_onboard.nodes.node_settings import (
+    OVERLAP,
+    FrameSettings,
+    NodeSettings,
+    frame_budget_parameter,
+    model_parameter,
+)
 from rs_onboard.nodes.parameters import parameter
 
 if TYPE_CHECKING:
@@ -63,7 +69,32 @@ class RuntimeFields(NodeSettings):
 
 
 @dataclass(frozen=True)
-class SceneSettings(RuntimeFields):
+class BudgetFields(RuntimeFields):
+    """What a task node prepares for the latency budget."""
+
+    frame_budget_ms: float = frame_budget_parameter(live=False)
+    budget_benchmark_s: float = parameter(
+        2.0,
+        'With a limit: time for measuring the variants of all models at start [s]. What was '
+        'measured once is known from then on, until model, runtime or machine change.',
+        name='budget.benchmark_s',
+        low=0.0,
+        high=60.0,
+    )
+    budget_agreement: float = parameter(
+        0.85,
+        'Least share of answers in which a variant agrees with the chosen one, to stand in for it.',
+        name='budget.agreement',
+        low=0.0,
+        high=1.0,
+    )
+    budget_cache: str = parameter(
+        '', 'Folder for what was measured; empty is that of the user.', name='budget.cache'
+    )
+
+
+@dataclass(frozen=True)
+class SceneSettings(BudgetFields):
     """The scene node."""
 
     model: str = model_parameter('scene')
@@ -72,7 +103,7 @@ class SceneSettings(RuntimeFields):
 
 
 @dataclass(frozen=True)
-class DetectionSettings(RuntimeFields):
+class DetectionSettings(BudgetFields):
     """The detection node."""
 
     model: str = model_parameter('detection')
@@ -118,7 +149,7 @@ class DetectionSettings(RuntimeFields):
 
 
 @dataclass(frozen=True)
-class SegmentationSettings(RuntimeFields):
+class SegmentationSettings(BudgetFields):
     """The segmentation node."""
 
     model: str = model_parameter('segmentation')

@@ -13,15 +13,18 @@ from sensor_msgs.msg import Image
 from vision_msgs.msg import BoundingBox2DArray
 
 from rs_onboard.nodes import names
-from rs_onboard.nodes.exchange import RESULT_QOS
+from rs_onboard.nodes.budget_messages import costs_message
+from rs_onboard.nodes.exchange import LATCHED_QOS, RESULT_QOS
 from rs_onboard.nodes.image_messages import stamp_to_ns
 from rs_onboard.nodes.model_node import ModelNode
+from rs_onboard.nodes.node_settings import DEFAULT_TASKS
 from rs_onboard.nodes.result_messages import (
     scale_from_message,
     selection_from_message,
     view_from_message,
 )
 from rs_onboard.nodes.tile_messages import tiles_from_messages
+from rs_onboard.nodes.variant_loading import learn_costs, offer_variants
 from rs_onboard.perception.errors import EncodingError, TaskError, TileError
 from rs_onboard.perception.frame import FrameHeader
 from rs_onboard.perception.join import StampJoin
@@ -33,6 +36,9 @@ if TYPE_CHECKING:
 
     from rs_onboard.inference.model import Model
     from rs_onboard.nodes.exchange import Exchange
+    from rs_onboard.nodes.model_settings import ModelSettings
+    from rs_onboard.nodes.variant_loading import TileTaskSettings
+    from rs_onboard.perception.task import ModelTask
     from rs_onboard.perception.tiler import TileSet
 
 R = TypeVar('R', bound=TaskResult)
@@ -53,9 +59,12 @@ class TileArrival(NamedTuple):
 class TaskNode(ModelNode[TileArrival, R], Generic[R]):
     """Runs one task on tiles."""
 
+    settings: TileTaskSettings
+
     def __init__(self, exchange: Exchange | None = None, **arguments: Any) -> None:
         super().__init__(exchange, **arguments)
         self._inputs: list[Any] = []
+        self._costs: Any = None
         self._channel = self.resolve_topic_name(names.tiles(self.task_name))
         self._skipped = self.resolve_topic_name(names.skipped(self.task_name))
 
@@ -64,9 +73,45 @@ class TaskNode(ModelNode[TileArrival, R], Generic[R]):
         """See `ModelNode.make_task`."""
 
     def setup(self) -> None:
-        """See `ModelNode.setup`."""
+        """See `ModelNode.setup`; with a latency budget, learn what the variants cost."""
         super().setup()
         self.exchange.offer(self._skipped)
+        self._costs = self.create_publisher(
+            DiagnosticArray, names.costs(self.task_name), LATCHED_QOS
+        )
+        if self.settings.frame_budget_ms > 0:
+            self._publish_costs()
+
+    def load_task(self, settings: ModelSettings) -> ModelTask[R]:
+        """See `ModelNode.load_task`; with a latency budget, other variants go beside it."""
+        task = super().load_task(settings)
+        limited = cast('TileTaskSettings', settings)
+        if limited.frame_budget_ms > 0:
+            offer_variants(task, limited, self.get_logger().info)
+        return task
+
+    def release(self) -> None:
+        """See `ModelNode.release`."""
+        if self._costs is not None:
+            self.destroy_publisher(self._costs)
+            self._costs = None
+        super().release()
+
+    def _publish_costs(self) -> None:
+        assert self._task is not None
+        given = self.given('tasks')
+        among = len(given) if isinstance(given, list) else len(DEFAULT_TASKS)
+        share_s = self.settings.budget_benchmark_s / max(1, among)
+        costs, measured = learn_costs(self._task, self.settings, share_s)
+        for note in measured.notes:
+            self.get_logger().warning(note)
+        told = ', '.join(
+            f'{c.variant} {c.tile_ms:.1f} ms a tile ({c.agreement:.0%})' for c in measured.costs
+        )
+        how = f'measured in {measured.spent_s:.1f} s' if measured.spent_s else 'known from before'
+        self.get_logger().info(f'costs {how}: {told}')
+        now = self.get_clock().now().to_msg()
+        self._costs.publish(costs_message(self.task_name, costs, measured.notes, now))
 
     def connect_inputs(self) -> None:
         """See `ModelNode.connect_inputs`."""

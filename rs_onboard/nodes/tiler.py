@@ -11,6 +11,7 @@ from sensor_msgs.msg import Image
 from vision_msgs.msg import BoundingBox2DArray
 
 from rs_onboard.nodes import names
+from rs_onboard.nodes.budget_link import BudgetLink
 from rs_onboard.nodes.exchange import Outlet, Writer
 from rs_onboard.nodes.frame_source import Arrival, FrameSource
 from rs_onboard.nodes.lifecycle import PerceptionNode
@@ -25,6 +26,8 @@ from rs_onboard.perception.worker import Counts, Worker
 
 if TYPE_CHECKING:
     from typing import Any
+
+    from diagnostic_msgs.msg import DiagnosticStatus
 
     from rs_onboard.health.states import Finding
     from rs_onboard.inference.card import TaskName
@@ -41,11 +44,10 @@ class TilerNode(PerceptionNode):
 
     def __init__(self, exchange: Exchange | None = None, **arguments: Any) -> None:
         super().__init__('tiler', exchange, **arguments)
-        self._worker: Worker[Arrival] = Worker(
-            'tiler', self._work, on_error=lambda exc: self.complain(f'frame lost: {exc!r}')
-        )
+        self._worker: Worker[Arrival] = Worker('tiler', self._work, on_error=self.lost)
         self._outlets: dict[TaskName, Outlet[CutTiles]] = {}
         self._frames: Outlet[Frame] | None = None
+        self._budget: BudgetLink | None = None
 
     def setup(self) -> None:
         """Read the model cards and lay out the plans."""
@@ -53,9 +55,12 @@ class TilerNode(PerceptionNode):
         self._source = FrameSource(self, self.settings, self._worker.mailbox.put)
         self._frames = Outlet(self, self.exchange, names.FRAMES)
         self._outlets = {task: self._outlet(task) for task in self._tiler.plans}
+        self._budget = BudgetLink(self, tuple(self._tiler.plans))
 
     def start(self) -> None:
         """Take frames."""
+        assert self._budget is not None
+        self._budget.start()
         self._worker.start()
         self._source.start()
 
@@ -63,6 +68,8 @@ class TilerNode(PerceptionNode):
         """Take no more frames."""
         if self._frames is not None:
             self._source.stop()
+        if self._budget is not None:
+            self._budget.stop()
         if not self._worker.stop():
             self.complain('hangs in a frame; left behind')
 
@@ -72,6 +79,9 @@ class TilerNode(PerceptionNode):
             outlet.close()
         self._outlets = {}
         self._frames = None
+        if self._budget is not None:
+            self._budget.close()
+            self._budget = None
 
     def counts(self) -> Counts:
         """Return what became of the images."""
@@ -84,6 +94,10 @@ class TilerNode(PerceptionNode):
     def findings(self) -> list[Finding]:
         """See `PerceptionNode.findings`."""
         return [] if self._frames is None else self._source.findings()
+
+    def entries(self) -> list[DiagnosticStatus]:
+        """Return the plan of the latency budget."""
+        return [] if self._budget is None else [self._budget.entry()]
 
     def workers(self) -> list[Worker[Any]]:
         """See `PerceptionNode.workers`."""
@@ -122,6 +136,8 @@ class TilerNode(PerceptionNode):
             self.incident('too_many_tiles', str(exc))
             return 'too_many_tiles'
         assert self._frames is not None
+        assert self._budget is not None
+        tiles = self._budget.apply(tiles)
         self._frames.send(frame)
         for task, outlet in self._outlets.items():
             outlet.send(tiles[task])

@@ -179,6 +179,15 @@ TASK_OUTPUTS = {
 
 PUBLISHER_OUTPUTS = (
     TopicInfo(
+        names.BUDGET_PLAN,
+        DIAGNOSTICS,
+        'tiler',
+        'out',
+        'What every task does within the latency budget, and why.',
+        latched=True,
+        result=True,
+    ),
+    TopicInfo(
         names.OVERLAY,
         COMPRESSED_IMAGE,
         'publisher',
@@ -206,7 +215,7 @@ PUBLISHER_OUTPUTS = (
 
 
 def tile_topics(task: str) -> tuple[TopicInfo, ...]:
-    """Return the topics of the tiles of a task; none for one that works on whole frames."""
+    """Return the topics that only a task on tiles has; none for one that takes whole frames."""
     if task not in TILE_TASKS:
         return ()
     tiles = names.tiles(task)
@@ -221,6 +230,15 @@ def tile_topics(task: str) -> tuple[TopicInfo, ...]:
         ),
         TopicInfo(
             names.report(tiles), DIAGNOSTICS, 'tiler', 'out', 'Scale and GSD of the tiles, and why.'
+        ),
+        TopicInfo(
+            names.costs(task),
+            DIAGNOSTICS,
+            task,
+            'out',
+            'With a latency budget: time and agreement of the variants of the model here.',
+            latched=True,
+            result=True,
         ),
     )
 

@@ -132,8 +132,8 @@ class DetectionTask(Task[DetectionResult]):
 
     def _infer(self, tiles: TileSet, clock: StageClock) -> DetectionResult:
         parts = []
-        for numbers, outputs in self._outputs(tiles, clock):
-            parts.append(self._candidates(outputs, numbers))
+        for places, outputs in self._outputs(tiles, clock):
+            parts.append(self._candidates(outputs, places))
         found = Candidates(
             np.concatenate([part.boxes for part in parts]),
             np.concatenate([part.scores for part in parts]),

@@ -108,7 +108,7 @@ def known_or_measured(
         except OSError as exc:
             notes.append(
                 f'costs cannot be kept in {cache}: {exc.strerror or exc}; they are measured at '
-                'every start. Set budget_cache to a folder that can be written to.'
+                'every start. Set budget.cache to a folder that can be written to.'
             )
     timed = {cost.variant for cost in costs}
     notes += [

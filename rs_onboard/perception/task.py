@@ -93,44 +93,48 @@ class ModelTask(ABC, Generic[R_co]):
         self.name = model.card.task
         self.plan = plan_for(model.card, overlap=overlap)
         self.identity = identity_of(model)
-        self._models = {model.variant.name: model}
+        self._models: dict[str, Model] = {model.variant.name: model}
         self._own = model.variant.name
         self._batch = batch
         self.calls = CallWatch()
 
     def warm_up(self) -> None:
-        """Run every variant once on empty tiles: allocations and kernel choices are then made.
+        """Run the model once on empty tiles: allocations and kernel choices are then made.
 
         Raises:
             ModelError: The model does not run.
         """
+        self._run_empty(self.model)
+
+    def _run_empty(self, model: Model) -> None:
         tiles = np.zeros((self._batch, self.plan.height, self.plan.width, 3), np.uint8)
-        for model in self._models.values():
-            self.calls.run(model.runtime, dict.fromkeys(self.inputs, tiles))
+        self.calls.run(model.runtime, dict.fromkeys(self.inputs, tiles))
 
     def take_over(self, other: ModelTask[Any]) -> None:
         """Go on with what another task of the same kind remembers of earlier frames."""
 
     def offer(self, model: Model) -> None:
-        """Keep another variant of the model ready; `select` switches to it.
+        """Run another variant of the model once and keep it ready; `select` switches to it.
 
         Args:
             model: Another variant of the same card, verified.
 
         Raises:
             TaskError: It is of another card.
+            ModelError: It does not run.
         """
         if model.card != self.model.card:
             raise TaskError(
                 f'{self.name}: found variant {model.variant.name} of {model.card.name}; expected '
                 f'one of {self.model.card.name}. Load both from one model folder.'
             )
+        self._run_empty(model)
         self._models[model.variant.name] = model
 
     @property
-    def offered(self) -> tuple[str, ...]:
+    def models(self) -> tuple[Model, ...]:
         """The variants at hand, the one the task was made with first."""
-        return tuple(self._models)
+        return tuple(self._models.values())
 
     def select(self, variant: str) -> None:
         """Infer with a variant from now on; empty for the one the task was made with.

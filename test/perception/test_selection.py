@@ -103,8 +103,7 @@ def test_another_variant_answers_when_it_is_selected_and_goes_on_the_report():
     other = dataclasses.replace(second, variant=dataclasses.replace(second.variant, name='int8'))
     task = SceneTask(first)
     task.offer(other)
-    assert task.offered == ('fp32', 'int8')
-    task.warm_up()
+    assert task.models == (first, other)
     for variant, expected in (('int8', 'int8'), ('', 'fp32'), ('fp32', 'fp32')):
         assert task.run(tiles_for(task, variant=variant)).report.model.variant == expected
     failed = task.run(tiles_for(task, variant='fp16')).report

@@ -200,7 +200,7 @@ def test_a_cache_that_cannot_be_written_costs_a_measurement_and_no_more(tmp_path
     blocked.write_text('')
     found = flown(blocked / 'costs')
     assert found.costs
-    assert any('Set budget_cache' in note for note in found.notes)
+    assert any('Set budget.cache' in note for note in found.notes)
 
 
 def test_what_was_not_timed_is_said_and_tried_again_next_time(tmp_path):

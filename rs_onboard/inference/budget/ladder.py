@@ -20,6 +20,10 @@ SHARE_POWER = 0.5
 STRIDE_POWER = 0.7
 
 
+# What a variant is worth at most beside the one the user chose, however well they agree.
+NEARLY = 0.999
+
+
 @dataclass(frozen=True)
 class Step:
     """One step of a ladder.
@@ -107,7 +111,10 @@ class TaskLoad:
         if cost is None:
             return 0.0
         share = step.tiles(self.tiles) / max(1, self.tiles)
-        worth = self.weight * cost.agreement * share**SHARE_POWER
+        agreement = cost.agreement
+        if cost is not self.variants[0]:
+            agreement = min(agreement, NEARLY)
+        worth = self.weight * agreement * share**SHARE_POWER
         return float(worth / step.every**STRIDE_POWER)
 
 

@@ -82,11 +82,14 @@ class Finished:
         latency_ms: From its arrival to its publication [ms].
         ran: What the tasks did, by name; those that passed it over are not there.
         began_s: When it was planned [s].
+        held_up: Whether it waited for a frame of an earlier plan, so that its latency says nothing
+            of its own.
     """
 
     latency_ms: float
     ran: Mapping[str, Ran]
     began_s: float = math.inf
+    held_up: bool = False
 
 
 @dataclass(frozen=True)
@@ -239,7 +242,8 @@ def _at_worst(
         cause = f'machine {seen.machine.heat}'
     for frame in seen.finished:
         # Frames planned before the last change say nothing against what it led to.
-        if frame.latency_ms > seen.budget_ms and frame.began_s >= state.changed_s:
+        judges = frame.began_s >= state.changed_s and not frame.held_up
+        if frame.latency_ms > seen.budget_ms and judges:
             # What it waited for is counted as it was, and not as it may be.
             works = [ran.work_ms for ran in frame.ran.values()]
             overhead = frame.latency_ms - max(works, default=0.0)

@@ -38,7 +38,7 @@ def loads(draw, most=3):
     for rank, name in enumerate(names):
         variants = [VariantCost('fp32', draw(times), draw(times))]
         if draw(st.booleans()):
-            agreement = draw(st.floats(0.8, 0.99))
+            agreement = draw(st.floats(0.8, 1.0))
             variants.append(VariantCost('int8', draw(times), draw(times), agreement))
         found.append(TaskLoad(name, 2.0**-rank, tuple(variants), draw(st.integers(1, 40))))
     return tuple(found)
@@ -107,6 +107,11 @@ def test_the_ladder_of_a_task_with_two_variants_is_the_one_documented():
         'off',
     ]
     assert [step.tiles(16) for step in ladder(load)] == [16, 16, 12, 8, 4, 4, 4, 0]
+
+
+def test_a_faster_variant_that_always_agrees_is_a_step_all_the_same():
+    load = TaskLoad('scene', 1.0, (VariantCost('fp32', 0, 10), VariantCost('int8', 0, 5)), 4)
+    assert [str(step) for step in ladder(load)][:2] == ['fp32', 'int8']
 
 
 def test_one_tile_is_not_made_less_by_steps():
