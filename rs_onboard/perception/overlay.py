@@ -41,6 +41,10 @@ MIN_WIDTH = 640
 # A frame of one column must not become a picture of gigabytes.
 MAX_ASPECT = 4
 
+# Averaging takes four times as long (8 ms against 2 from 1080p to 1280 px), and only below this
+# scale do pixels go unread without it.
+MOST_FOR_AREA = 0.55
+
 R = TypeVar('R')
 
 
@@ -67,9 +71,8 @@ def render_overlay(
     scale = min(max_width, max(width, MIN_WIDTH)) / width
     scale = min(scale, MAX_ASPECT * max_width / height)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    scaled = cv2.resize(
-        image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    )
+    area = scale <= MOST_FOR_AREA
+    scaled = cv2.resize(image, size, interpolation=cv2.INTER_AREA if area else cv2.INTER_LINEAR)
     metrics = Metrics.of(size[0])
     canvas = np.vstack([scaled, draw_panel(results, metrics, age_ms)])
     _draw_on_image(canvas[: size[1]], scale, results, metrics)
