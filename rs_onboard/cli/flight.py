@@ -20,7 +20,13 @@ from sensor_msgs.msg import CompressedImage
 from rs_onboard.cli.live_line import ProgressLine
 from rs_onboard.cli.replay.finish import end_run
 from rs_onboard.cli.replay.flight_run import topics_for
-from rs_onboard.cli.replay.run_writer import PICTURES, RESULTS_BAG, part_timings, prepare_folder
+from rs_onboard.cli.replay.run_writer import (
+    COMPARED,
+    PICTURES,
+    RESULTS_BAG,
+    part_timings,
+    prepare_folder,
+)
 from rs_onboard.inference.card import load_card
 from rs_onboard.nodes import names
 from rs_onboard.nodes.image_messages import stamp_to_ns
@@ -33,6 +39,7 @@ from rs_onboard.nodes.start import bring_up, shut_down, spin, stop_on_signals
 from rs_onboard.nodes.topics import all_topics
 from rs_onboard.replay.alarms import Alarms
 from rs_onboard.replay.errors import RunError
+from rs_onboard.replay.flights import flight_name
 from rs_onboard.replay.player import Player, PlayOptions
 from rs_onboard.replay.reader import Bag
 from rs_onboard.replay.summary import NodeCounts, summary_text
@@ -137,7 +144,7 @@ class Flight:
             return end_run(
                 options.out,
                 bag,
-                title=options.bag.name,
+                title=flight_name(options.bag),
                 parameters=options.overrides,
                 records=part_timings(options.out),
                 nodes=self._counts,
@@ -226,13 +233,14 @@ class Flight:
         self._line.show(self._sent, len(self._stamps), nodes)
 
     def _await_results(self, nodes: list[PerceptionNode]) -> None:
-        """Wait until every image sent has a result or is a drop of the tiler."""
+        """Wait until every image sent has a result or is a drop of the tiler, and nobody works."""
         tiler = next(node for node in nodes if node.get_name() == 'tiler')
         end = time.monotonic() + RESULT_TIMEOUT_S
         while not self._stop.is_set() and time.monotonic() < end:
             with self._arrived:
                 lost = sum(node_counts(tiler).dropped.values())
-                if len(self._stamps) + lost >= self._sent:
+                working = any(node_counts(node).waiting for node in nodes)
+                if len(self._stamps) + lost >= self._sent and not working:
                     return
                 self._arrived.wait(LOOK_S)
 
@@ -261,11 +269,12 @@ class Flight:
     def _save(self, topic: str, type_name: str, cdr: bytes, now_ns: int) -> None:
         assert self._writer is not None
         self._writer.write(topic, type_name, cdr, now_ns)
-        if topic.endswith(f'/{names.OVERLAY}') and not topic.endswith(names.CHANGE_OVERLAY):
+        if topic.endswith(f'/{names.OVERLAY}'):
             message = deserialize_message(cdr, CompressedImage)
-            name = f'{stamp_to_ns(message.header.stamp)}.jpg'
+            compared = topic.endswith(names.CHANGE_OVERLAY)
+            name = f'{stamp_to_ns(message.header.stamp)}{COMPARED if compared else ""}.jpg'
             (self.options.out / PICTURES / name).write_bytes(bytes(message.data))
-            self._pictures += 1
+            self._pictures += not compared
         elif topic == names.DIAGNOSTICS and self._sent:
             for status in deserialize_message(cdr, DiagnosticArray).status:
                 if status.level >= DiagnosticStatus.WARN:

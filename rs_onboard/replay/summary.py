@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -45,6 +45,7 @@ class RunSummary:
         wall_s: Length of the run [s].
         sent: Images sent into the graph.
         notes: What readers must know about the run.
+        comparisons: JPEGs of frames beside their map, by stamp [ns].
     """
 
     title: str
@@ -55,6 +56,7 @@ class RunSummary:
     wall_s: float
     sent: int
     notes: Sequence[str] = ()
+    comparisons: Mapping[int, bytes] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Join the records of each frame."""

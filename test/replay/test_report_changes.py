@@ -4,6 +4,10 @@
 
 from __future__ import annotations
 
+import dataclasses
+
+import cv2
+import numpy as np
 import pytest
 from known_runs import frame_record, model_card, run_of, task_record
 from pages import Page, rows
@@ -87,3 +91,14 @@ def test_a_flight_that_was_never_registered_says_so(tmp_path):
     flown = run_of(records, cards={'change': model_card('change', ('same', 'changed'))})
     path = write_report(tmp_path / 'index.html', flown)
     assert 'Registration: lost 3' in path.read_text(encoding='utf-8')
+
+
+def test_the_frames_of_the_places_are_shown_beside_the_map_each_once(tmp_path):
+    flown = flight_with_changes()
+    _, data = cv2.imencode('.jpg', np.full((30, 80, 3), 90, np.uint8))
+    stamps = [record['stamp_ns'] for record in flown.records]
+    compared_frames = dataclasses.replace(flown, comparisons=dict.fromkeys(stamps, data.tobytes()))
+    path = write_report(tmp_path / 'index.html', compared_frames)
+    text = path.read_text(encoding='utf-8')
+    assert text.count('beside the map, with what changed') == 2
+    assert 'Frame 2, and the map as it would show it' in text

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from rs_onboard.cli.replay.run_writer import COMPARED, PICTURES
 from rs_onboard.replay.report import write_report
 from rs_onboard.replay.run_facts import (
     RunFacts,
@@ -29,10 +30,17 @@ if TYPE_CHECKING:
 
 
 class PictureFolder(Mapping[int, bytes]):
-    """The pictures of a run by stamp (ns), read when asked for: a long flight has gigabytes."""
+    """The pictures of a run by stamp (ns), read when asked for: a long flight has gigabytes.
 
-    def __init__(self, folder: Path) -> None:
-        self._paths = {int(path.stem): path for path in sorted(folder.glob('*.jpg'))}
+    Args:
+        folder: The folder.
+        mark: What follows the stamp in their names.
+    """
+
+    def __init__(self, folder: Path, mark: str = '') -> None:
+        stems = {path.stem: path for path in sorted(folder.glob(f'*{mark}.jpg'))}
+        named = {stem.removesuffix(mark): path for stem, path in stems.items()}
+        self._paths = {int(stem): path for stem, path in named.items() if stem.isdecimal()}
 
     def __getitem__(self, stamp_ns: int) -> bytes:
         return self._paths[stamp_ns].read_bytes()
@@ -106,7 +114,8 @@ def end_run(
     summary = RunSummary(
         title=title,
         records=records,
-        pictures=PictureFolder(folder / 'pictures'),
+        pictures=PictureFolder(folder / PICTURES),
+        comparisons=PictureFolder(folder / PICTURES, COMPARED),
         nodes=nodes,
         cards=cards,
         wall_s=wall_s,

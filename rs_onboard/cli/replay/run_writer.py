@@ -38,9 +38,19 @@ if TYPE_CHECKING:
 
 RESULTS_BAG = 'results'
 PICTURES = 'pictures'
+# What follows the stamp in the name of a picture of frame and map.
+COMPARED = '-change'
 TIMINGS = 'timings.jsonl'
 PAGE = 'index.html'
-_OWN_FILES = (RUN_FILE, TIMINGS, PAGE, 'results.jsonl', 'results.geojson', 'differences.txt')
+_OWN_FILES = (
+    RUN_FILE,
+    TIMINGS,
+    PAGE,
+    'results.jsonl',
+    'results.geojson',
+    'results.gpkg',
+    'differences.txt',
+)
 
 
 class RunWriter:
@@ -107,9 +117,8 @@ class RunWriter:
         picture = comparison_message(comparison) if comparison else self._overlay(results)
         topic = names.CHANGE_OVERLAY if comparison else names.OVERLAY
         self._message(topic, picture, log_time_ns)
-        if comparison is None:
-            name = f'{results.header.stamp_ns}.jpg'
-            (self._pictures / name).write_bytes(bytes(picture.data))
+        name = f'{results.header.stamp_ns}{COMPARED if comparison else ""}.jpg'
+        (self._pictures / name).write_bytes(bytes(picture.data))
 
     def write_diagnostics(self, message: object, log_time_ns: int) -> None:
         """Write a message on /diagnostics."""
@@ -145,8 +154,9 @@ def prepare_folder(folder: Path) -> None:
     """Make the output folder, without what an earlier run left in it."""
     for name in (RESULTS_BAG, PICTURES):
         shutil.rmtree(folder / name, ignore_errors=True)
-    for path in (*folder.glob('results.*.jsonl'), *folder.glob('results.*.geojson')):
-        path.unlink()
+    for ending in ('jsonl', 'geojson', 'gpkg*'):
+        for path in folder.glob(f'results.*.{ending}'):
+            path.unlink()
     for name in _OWN_FILES:
         (folder / name).unlink(missing_ok=True)
     (folder / PICTURES).mkdir(parents=True)

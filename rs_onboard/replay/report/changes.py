@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from rs_onboard.replay.report.chart import Axis, Column, Part, column_chart, groups
 from rs_onboard.replay.report.frames import frame_link, percent
 from rs_onboard.replay.report.markup import element, join, swatch, table
+from rs_onboard.replay.report.pictures import embed_pictures
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,6 +25,10 @@ CANDIDATE_COLOUR = '#f5b33c'
 
 # Places listed, the largest.
 LISTED = 20
+
+# Frames shown beside the map, and the bytes of their pictures together.
+COMPARED = 6
+COMPARED_LIMIT = 3_000_000
 
 
 @dataclass(frozen=True)
@@ -70,8 +75,16 @@ def changed_places(frames: Sequence[FrameView]) -> list[ChangedPlace]:
     return sorted(found, key=lambda one: (not one.confirmed, -_area(one), one.frame.number))
 
 
-def changes_of(frames: Sequence[FrameView]) -> list[Html]:
-    """Draw how many regions each frame shows, list the places, tell of the registration."""
+def changes_of(
+    frames: Sequence[FrameView], comparisons: Mapping[int, bytes] | None = None
+) -> list[Html]:
+    """Draw how many regions each frame shows, list the places, tell of the registration.
+
+    Args:
+        frames: The frames.
+        comparisons: JPEGs of frames beside their map, by stamp; those of the largest places are
+            shown.
+    """
     compared = [frame for frame in frames if 'registration' in frame.task('change')]
     found = changed_places(frames)
     parts = [_registration(compared)] if compared else []
@@ -94,7 +107,29 @@ def changes_of(frames: Sequence[FrameView]) -> list[Html]:
     if len(found) > LISTED:
         text = f'{len(found) - LISTED} smaller ones are not listed; all are in results.geojson.'
         parts.append(element('p', text, class_='quiet'))
-    return parts
+    return [*parts, *_comparisons(found, comparisons or {})]
+
+
+def _comparisons(found: Sequence[ChangedPlace], comparisons: Mapping[int, bytes]) -> list[Html]:
+    """Show the frames of the largest places beside the map, each frame once."""
+    frames = list({one.frame.stamp_ns: one.frame for one in found}.values())[:COMPARED]
+    pictures = embed_pictures(comparisons, [one.stamp_ns for one in frames], limit=COMPARED_LIMIT)
+    return [
+        element(
+            'figure',
+            element(
+                'img',
+                src=pictures[one.stamp_ns].uri,
+                width=pictures[one.stamp_ns].width,
+                height=pictures[one.stamp_ns].height,
+                alt=f'Frame {one.number} beside the map, with what changed',
+                style='width:100%;height:auto',
+            ),
+            element('figcaption', f'Frame {one.number}, and the map as it would show it'),
+        )
+        for one in frames
+        if one.stamp_ns in pictures
+    ]
 
 
 def _area(one: ChangedPlace) -> float:

@@ -76,7 +76,7 @@ def _task(frames: Sequence[FrameView], run: RunSummary, task: TaskName) -> Html:
     seen = [frame for frame in frames if frame.findings(task)]
     parts = objects_of(frames, task, colours_of(run, task))
     if task == 'change':
-        parts = changes_of(frames)
+        parts = changes_of(frames, run.comparisons)
     if seen and any('shares' in frame.task(task) for frame in seen):
         parts = _land_cover(frames, seen, task, colours_of(run, task))
     elif seen:
