@@ -27,6 +27,7 @@ from rs_onboard.nodes.record_topics import recorded_topics
 from rs_onboard.nodes.record_triggers import change_watch, class_limits, detection_watch
 from rs_onboard.nodes.recorder_settings import RecorderSettings
 from rs_onboard.nodes.start import run_node
+from rs_onboard.nodes.topics import COMPRESSED_IMAGE, IMAGE
 from rs_onboard.perception.worker import LONG_S, Counts
 from rs_onboard.recording.compression import zstd_compressor
 from rs_onboard.recording.disk_budget import MB, DiskBudget, DiskLimits
@@ -42,8 +43,9 @@ if TYPE_CHECKING:
     from rs_onboard.nodes.exchange import Exchange
     from rs_onboard.nodes.topics import TopicInfo
 
-# Deeper than what nodes exchange: a recorder wants all of them, not the newest.
-RECORD_DEPTH = 50
+# Deeper than what nodes exchange: a recorder wants all of them, not the newest. Images are large,
+# and the middleware keeps as many in memory.
+RECORD_DEPTH, IMAGE_DEPTH = 50, 5
 
 
 class RecorderNode(PerceptionNode):
@@ -231,14 +233,15 @@ def _qos(item: TopicInfo) -> QoSProfile:
     """Ask for what the publisher offers at least: sensors best effort, the rest reliable."""
     if item.latched:
         return LATCHED_QOS
+    depth = IMAGE_DEPTH if item.type_name in {IMAGE, COMPRESSED_IMAGE} else RECORD_DEPTH
     if item.direction == 'in':
         return QoSProfile(
-            depth=RECORD_DEPTH,
+            depth=depth,
             reliability=qos_profile_sensor_data.reliability,
             durability=qos_profile_sensor_data.durability,
             history=qos_profile_sensor_data.history,
         )
-    return QoSProfile(depth=RECORD_DEPTH)
+    return QoSProfile(depth=depth)
 
 
 def main() -> None:

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, NamedTuple
 
+from rs_onboard.recording.mcap_file import being_written
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
     from pathlib import Path
@@ -204,6 +206,8 @@ class DiskBudget:
         for item in oldest_first:
             if excess <= 0:
                 break
+            if being_written(item.path):
+                continue
             item.path.unlink(missing_ok=True)
             self.removed += 1
             excess -= item.size

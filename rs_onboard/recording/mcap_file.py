@@ -10,6 +10,7 @@ between two calls. Index and footer come at the end; readers do without them whe
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 from collections import Counter
 from typing import TYPE_CHECKING
@@ -63,6 +64,9 @@ class McapFile:
         head = MAGIC + records.header() + self._schemas + self._channels
         self._note = records.metadata_index(len(head), len(note), ABOUT)
         self._descriptor: int | None = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+        # Tells other recorders of this folder not to remove it; gone with this process.
+        with contextlib.suppress(OSError):
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         try:
             self._append(head + note)
             _sync_folder(path.parent)
@@ -88,6 +92,9 @@ class McapFile:
         Raises:
             OSError: It cannot be written; the file ends with the chunk before.
         """
+        if self._descriptor is not None and not os.fstat(self._descriptor).st_nlink:
+            msg = f'{self.path}: was removed while it was written.'
+            raise FileNotFoundError(msg)
         start = self.size
         offset = start + len(chunk.data)
         indexes = {}
@@ -178,6 +185,24 @@ class McapFile:
         if descriptor is not None:
             with contextlib.suppress(OSError):
                 os.close(descriptor)
+
+
+def being_written(path: Path) -> bool:
+    """Whether a recorder, of any process on this machine, has a recording open."""
+    try:
+        number = os.open(path, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(number, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        # A file system without locks.
+        return False
+    finally:
+        os.close(number)
+    return False
 
 
 def _sync_folder(folder: Path) -> None:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 
 from made import START_NS, Disk, S
@@ -117,3 +118,14 @@ def test_the_disk_itself_is_asked(tmp_path):
     space = disk_space(tmp_path)
     assert 0 <= space.free <= space.total
     assert DiskBudget(tmp_path, DiskLimits(10**9, 0.0)).make_room(1) == ''
+
+
+def test_what_another_recorder_writes_is_not_removed(tmp_path):
+    paths = [recording(tmp_path, age, 1000) for age in (50, 40, 30)]
+    with paths[0].open('rb') as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        budget = DiskBudget(tmp_path, DiskLimits(3000, 0.0), space=Disk(tmp_path))
+        assert budget.make_room(900) == ''
+        assert [path.exists() for path in paths] == [True, False, True]
+    assert budget.make_room(1900) == ''
+    assert [path.exists() for path in paths] == [False, False, True]

@@ -14,7 +14,7 @@ from made import LABELS, NUMBERS, START_NS, TOPICS, WORDS, S, spoken, word
 from rs_onboard.recording import chunks, mcap_file
 from rs_onboard.recording.chunks import CHUNK_BYTES, ChunkBuilder
 from rs_onboard.recording.compression import zstd_compressor
-from rs_onboard.recording.mcap_file import McapFile
+from rs_onboard.recording.mcap_file import McapFile, being_written
 from rs_onboard.replay.reader import Bag
 from rs_onboard.replay.salvage import SalvagedMcap
 
@@ -190,3 +190,24 @@ def test_an_existing_recording_is_never_overwritten(tmp_path):
     with pytest.raises(FileExistsError):
         McapFile(path, TOPICS, {})
     assert path.read_text() == 'mine'
+
+
+def test_a_recording_is_locked_while_it_is_written_and_no_longer(tmp_path):
+    path = tmp_path / 'a.mcap'
+    file = McapFile(path, TOPICS, {})
+    builder = ChunkBuilder()
+    builder.add(WORDS, START_NS, word('a'))
+    file.write(builder.close())
+    assert being_written(path)
+    file.close()
+    assert not being_written(path)
+    assert not being_written(tmp_path / 'none.mcap')
+
+
+def test_a_recording_that_somebody_removes_is_noticed(tmp_path):
+    file = McapFile(tmp_path / 'a.mcap', TOPICS, {})
+    builder = ChunkBuilder()
+    builder.add(WORDS, START_NS, word('a'))
+    (tmp_path / 'a.mcap').unlink()
+    with pytest.raises(OSError, match='was removed'):
+        file.write(builder.close())

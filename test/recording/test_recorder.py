@@ -275,6 +275,7 @@ def test_every_message_is_accounted_for_whatever_happens(tmp_path_factory, alway
             case _:
                 rig.hear(rng.randrange(1, 4), size=rng.randrange(1500))
         assert rig.balance() == 0
+        assert rig.recorder._ring_bytes <= rig.recorder._options.ring_bytes
     rig.close()
     account = rig.ledger.account()
     assert account.waiting == 0
