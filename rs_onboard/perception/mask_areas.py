@@ -26,6 +26,8 @@ TOLERANCE_PX = 2.0
 TRACED_PX = 960
 # Polygons and holes of fewer pixels are left out: the noise of a mask.
 LEAST_PX = 64
+# And of fewer of what the network told apart.
+LEAST_CELLS = 4
 # The largest ones of a frame; a mask that has more is noise throughout.
 MOST = 200
 # Areas are summed over blocks of the frame of about this side [px], each of one scale.
@@ -58,7 +60,9 @@ def mask_content(
     areas = class_areas(result, camera, pose)
     if areas is None:
         return {}
-    polygons, left_out = mask_polygons(result.labels, len(result.classes))
+    tiles = result.report.tiles
+    cell = 1.0 if tiles is None else 1.0 / tiles.scale
+    polygons, left_out = mask_polygons(result.labels, len(result.classes), cell_px=cell)
     placed = place_shapes([polygon.rings for polygon in polygons], camera, pose)
     if isinstance(placed, str):
         return {}
@@ -117,30 +121,33 @@ def block_areas(camera: CameraModel, pose: Pose) -> NDArray[np.float64] | None:
 
 
 def mask_polygons(
-    labels: NDArray[np.uint8], classes: int, *, tolerance_px: float = TOLERANCE_PX
+    labels: NDArray[np.uint8], classes: int, *, cell_px: float = 1.0
 ) -> tuple[list[MaskPolygon], int]:
     """Trace the connected parts of a mask along the edges of its pixels and simplify them.
 
     Args:
         labels: (H, W) uint8 class ids.
         classes: Number of classes; higher ids are unknown and not traced.
-        tolerance_px: How far an outline may be from the edges of its pixels.
+        cell_px: Side of what the network told apart, in pixels of the frame; smaller steps of an
+            outline are those of the enlargement.
 
     Returns:
         The largest ones first, and how many more were large enough.
     """
     step = max(1, round(max(labels.shape) / TRACED_PX))
     coarse = labels[step // 2 :: step, step // 2 :: step]
+    tolerance = max(1.0, max(TOLERANCE_PX, cell_px) / step)
+    least = max(LEAST_PX, LEAST_CELLS * cell_px**2)
     found = []
     for label in np.unique(coarse).tolist():
         if label < classes:
-            found += _polygons_of(coarse == label, label, step, max(1.0, tolerance_px / step))
+            found += _polygons_of(coarse == label, label, step, tolerance, least)
     found.sort(key=lambda polygon: (-polygon.area_px, polygon.label))
     return found[:MOST], max(0, len(found) - MOST)
 
 
 def _polygons_of(
-    inside: NDArray[np.bool_], label: int, step: int, tolerance: float
+    inside: NDArray[np.bool_], label: int, step: int, tolerance: float, least_px: float
 ) -> list[MaskPolygon]:
     """Trace the parts of a mask that has every `step`-th pixel; `tolerance` is in its pixels."""
     # As in `outlines_of` of regions, which tells why every pixel is doubled.
@@ -155,7 +162,7 @@ def _polygons_of(
         # Pixel x became 2 x, on its left edge, and 2 x + 1, on its right edge.
         exact = ((contours[index] + 1) // 2).astype(np.float32)
         area = abs(float(cv2.contourArea(exact))) * step**2
-        if area < LEAST_PX or (parent >= 0 and parent not in rings):
+        if area < least_px or (parent >= 0 and parent not in rings):
             if parent in areas:
                 areas[parent] -= area
             continue

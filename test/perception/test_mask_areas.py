@@ -99,6 +99,19 @@ def test_a_lake_with_an_island_has_a_hole_and_the_island_is_of_its_own_class():
     )
 
 
+def test_steps_of_an_enlarged_mask_are_no_corners():
+    y, x = np.mgrid[:30, :40]
+    coarse = (3 * x - 4 * y > 20).astype(np.uint8)
+    labels = coarse.repeat(8, axis=0).repeat(8, axis=1)
+    jagged, _ = mask_polygons(labels, 2)
+    smooth, _ = mask_polygons(labels, 2, cell_px=8.0)
+    assert [len(polygon.rings[0]) > 30 for polygon in jagged] == [True, True]
+    assert [len(polygon.rings[0]) < 8 for polygon in smooth] == [True, True]
+    labels[80:96, 16:24] = 1
+    assert len(mask_polygons(labels, 2, cell_px=8.0)[0]) == 2
+    assert len(mask_polygons(labels, 2)[0]) == 3
+
+
 def test_specks_are_left_out_of_polygons_but_not_of_the_areas_around_them():
     labels = np.zeros((240, 320), np.uint8)
     labels[10:14, 10:14] = 2
