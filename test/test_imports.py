@@ -39,7 +39,7 @@ GROUND = {'training', 'zoo'}
 # Third-party packages that fly. rasterio is there only where a GeoTIFF is read, a module for zstd
 # only where recordings are compressed, so they have to be imported where they are used.
 FLYING = {'cv2', 'numpy', 'onnxruntime', 'rosbags', 'yaml'}
-ON_DEMAND = {'backports', 'compression', 'rasterio', 'zstandard'}
+ON_DEMAND = {'distributed', 'backports', 'compression', 'rasterio', 'zstandard'}
 ROS = {
     'ament_index_python',
     'builtin_interfaces',

@@ -113,7 +113,9 @@ def inputs_hash(bag_sha256: str, parameters: Mapping[str, Any], models: Mapping[
         parameters: Parameters that were given.
         models: Hash of the model that ran, by task.
     """
-    inputs = [__version__, bag_sha256, with_effect(parameters), dict(models)]
+    # A model counts by its hash, wherever it lies.
+    told = {k: v for k, v in with_effect(parameters).items() if not k.endswith('.model')}
+    inputs = [__version__, bag_sha256, told, dict(models)]
     return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
 
 

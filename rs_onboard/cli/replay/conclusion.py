@@ -7,11 +7,10 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from rs_onboard.cli.replay.job import state_of
 from rs_onboard.replay.expectations.compare import compare, update
-from rs_onboard.replay.expectations.criteria import load_criteria
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
     from rs_onboard.cli.replay.finish import Ended
@@ -20,19 +19,18 @@ if TYPE_CHECKING:
 OK, DIFFERS, BAD_INPUT = 0, 1, 2
 
 
-def verdict_on(ended: Ended, out: Path, expected: Path) -> Verdict:
+def judge(out: Path, expected: Path) -> Verdict:
     """Compare a run with expectations; the differences go to `differences.txt` too.
 
     Raises:
         FieldError: The file of expectations is missing or wrong.
-        RunError: The golden results are missing or damaged.
+        RunError: The run or the golden results are missing or damaged.
     """
-    cards = ended.summary.cards
-    names: dict[str, Sequence[str]] = {task: card.class_names for task, card in cards.items()}
-    verdict = compare(out, expected, names)
+    verdict = compare(out, expected)
+    told = out / 'differences.txt'
+    told.unlink(missing_ok=True)
     if verdict.differences:
-        text = verdict.text(shown=len(verdict.differences))
-        (out / 'differences.txt').write_text(text + '\n', encoding='utf-8')
+        told.write_text(verdict.text(shown=len(verdict.differences)) + '\n', encoding='utf-8')
     return verdict
 
 
@@ -52,26 +50,13 @@ def conclude(ended: Ended, out: Path, expected: Path | None, *, update_golden: b
     Raises:
         FieldError, RunError: The expectations or golden results are wrong.
     """
-    facts = ended.facts
-    if not ended.records:
-        print('rs_onboard: error: no image gave a result', file=sys.stderr)
     if expected is not None and update_golden:
         golden, new = update(out, expected, ended.bag)
         print(f'golden results: {golden}' + (f'; criteria: {expected}' if new else ''))
-    elif expected is not None:
-        verdict = verdict_on(ended, out, expected)
+    verdict = judge(out, expected) if expected is not None and not update_golden else None
+    if verdict is not None:
         print(verdict.text(), file=sys.stderr if verdict.differences else sys.stdout)
-        if not facts.damage or _allows_damage(ended, expected):
-            return DIFFERS if verdict.differences else OK
-    if facts.damage:
-        text = next(x.first for x in facts.alarms if x.source == 'bag' and x.level == 'error')
-        print(f'rs_onboard: error: {text}', file=sys.stderr)
-        return BAD_INPUT
-    return OK if ended.records else DIFFERS
-
-
-def _allows_damage(ended: Ended, expected: Path) -> bool:
-    criteria = load_criteria(expected)
-    damages = [x for x in ended.facts.alarms if x.source == 'bag' and x.level == 'error']
-    known = (*criteria.required, *criteria.allowed)
-    return all(any(pattern.fits(alarm) for pattern in known) for alarm in damages)
+    state, reason = state_of(ended.facts, verdict)
+    if state in {'damaged', 'empty'}:
+        print(f'rs_onboard: error: {reason}', file=sys.stderr)
+    return {'ok': OK, 'damaged': BAD_INPUT}.get(state, DIFFERS)

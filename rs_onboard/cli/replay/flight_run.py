@@ -17,6 +17,7 @@ from rs_onboard.nodes.parameters import specs
 from rs_onboard.nodes.settings import TilerSettings
 from rs_onboard.nodes.topics import all_topics
 from rs_onboard.replay.alarms import Alarms
+from rs_onboard.replay.flights import flight_name
 from rs_onboard.replay.reader import Bag
 from rs_onboard.replay.topic_choice import choose_topics
 
@@ -36,12 +37,14 @@ class ReplayOptions:
         out: Folder for what comes out; emptied of an earlier run.
         values: Parameters of the nodes.
         quiet: Whether to show no progress.
+        title: Name of the flight; that of its bag if empty.
     """
 
     bag: Path
     out: Path
     values: Mapping[str, Any] = field(default_factory=dict)
     quiet: bool = False
+    title: str = ''
 
 
 def replay_flight(options: ReplayOptions) -> Ended:
@@ -71,7 +74,7 @@ def replay_flight(options: ReplayOptions) -> Ended:
         return end_run(
             options.out,
             bag,
-            title=options.bag.name,
+            title=options.title or flight_name(options.bag),
             parameters=options.values,
             records=writer.records,
             nodes=graph.counts(feed),

@@ -8,10 +8,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from rs_onboard.cli.options import parameter_overrides
+from rs_onboard.cli.replay.conclusion import judge
 from rs_onboard.replay.expectations.compare import update
 from rs_onboard.replay.expectations.recorded import RecordedRun
+from rs_onboard.replay.flights import flight_name
 from rs_onboard.replay.message_classes import provide_messages
-from rs_onboard.replay.names import flight_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -45,7 +46,6 @@ class FlownFlight:
         self.facts: RunFacts = ended.facts
         self.records: Sequence[Mapping[str, Any]] = ended.records
         self.expected = expected
-        self._ended = ended
 
     @property
     def alarms(self) -> tuple[Alarm, ...]:
@@ -55,9 +55,7 @@ class FlownFlight:
     @cached_property
     def verdict(self) -> Verdict | None:
         """Comparison with the expectations, None where there are none."""
-        from rs_onboard.cli.replay.conclusion import verdict_on  # noqa: PLC0415
-
-        return None if self.expected is None else verdict_on(self._ended, self.out, self.expected)
+        return None if self.expected is None else judge(self.out, self.expected)
 
     def masks(self) -> Iterator[tuple[str, int, NDArray[np.uint8]]]:
         """Yield (task, stamp (ns), labels (H, W) uint8) of every mask."""

@@ -26,13 +26,12 @@ if TYPE_CHECKING:
     from rs_onboard.replay.expectations.criteria import AlarmPattern, Criteria
 
 
-def compare(folder: Path, expected: Path, classes: Mapping[str, Sequence[str]]) -> Verdict:
+def compare(folder: Path, expected: Path) -> Verdict:
     """Compare a run with expectations.
 
     Args:
         folder: Folder of the run.
         expected: File of the expectations.
-        classes: Names of the classes of masks, by task.
 
     Raises:
         FieldError: The file of expectations is missing or wrong.
@@ -47,7 +46,7 @@ def compare(folder: Path, expected: Path, classes: Mapping[str, Sequence[str]]) 
     frames: list[Difference] = []
     for stamp in both:
         frames += compare_frame(golden.frames[stamp], found[stamp], limits, counted)
-    frames += _masks(golden, run, criteria, classes)
+    frames += _masks(golden, run, criteria)
     frames.sort(key=lambda item: item.stamp_ns or 0)
     alarms = _alarms(criteria, run.facts.alarms)
     differences = [
@@ -75,7 +74,13 @@ def compare(folder: Path, expected: Path, classes: Mapping[str, Sequence[str]]) 
         *frames,
     ]
     return Verdict(
-        expected, tuple(differences), len(both), alarms.true, alarms.missed, alarms.false
+        expected,
+        tuple(differences),
+        len(both),
+        alarms.true,
+        alarms.missed,
+        alarms.false,
+        _allows_damage(criteria, run),
     )
 
 
@@ -129,9 +134,9 @@ def _masks(
     golden: Golden,
     run: RecordedRun,
     criteria: Criteria,
-    classes: Mapping[str, Sequence[str]],
 ) -> Iterator[Difference]:
     awaited = golden.masks()
+    classes = run.classes()
     for task, stamp_ns, mask in run.masks():
         awaited.discard((task, stamp_ns))
         expected = golden.mask(task, stamp_ns)
@@ -183,6 +188,12 @@ def _alarms(criteria: Criteria, raised: Sequence[Alarm]) -> _Alarms:
             text = f'false: {alarm.source} ({alarm.level}, {alarm.count} times): {alarm.first}'
             found.differences.append(Difference('alarm', text))
     return found
+
+
+def _allows_damage(criteria: Criteria, run: RecordedRun) -> bool:
+    known = (*criteria.required, *criteria.allowed)
+    damages = [x for x in run.facts.alarms if x.source == 'bag' and x.level == 'error']
+    return all(any(pattern.fits(alarm) for pattern in known) for alarm in damages)
 
 
 def _latencies(criteria: Criteria, run: RecordedRun, path: Path) -> Iterator[Difference]:

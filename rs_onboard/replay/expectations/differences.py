@@ -44,6 +44,7 @@ class Verdict:
         true_alarms: Required alarms that were raised.
         missed_alarms: Required alarms that were not.
         false_alarms: Alarms that are neither required nor allowed.
+        damage_allowed: Whether a damaged bag is among what is required or allowed.
     """
 
     expected: Path
@@ -52,6 +53,7 @@ class Verdict:
     true_alarms: int
     missed_alarms: int
     false_alarms: int
+    damage_allowed: bool = False
 
     def text(self, shown: int = SHOWN) -> str:
         """Write the verdict; one line where all is well."""

@@ -70,6 +70,20 @@ class RecordedRun:
                 if mask.size and message.stamp_ns is not None:
                     yield task, message.stamp_ns, mask
 
+    def classes(self) -> dict[str, list[str]]:
+        """Return the names of the classes of masks in order of their ids, by task."""
+        path = self.folder / 'results'
+        found: dict[str, list[str]] = {}
+        if not path.is_dir():
+            return found
+        with Bag(path) as bag:
+            for task in MASK_TOPICS:
+                topic = f'/{task}/label_info'
+                if topic in bag.topics:
+                    info: Any = bag.decode(next(bag.messages((topic,))))
+                    found[task] = [item.class_name for item in info.class_map]
+        return found
+
 
 def by_stamp(records: Sequence[Mapping[str, Any]]) -> dict[int, dict[str, Any]]:
     """Return records by stamp; changes, which come alone, join the other results of their frame."""
