@@ -19,6 +19,7 @@ from rs_onboard.cli import (
     reference,
     replay,
     run,
+    status,
     train,
     zoo,
 )
@@ -27,7 +28,20 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 # A module a subcommand, named like it, with add_parser(subparsers) and run(args) -> exit status.
-COMMANDS = (run, demo, replay, bag, reference, params, zoo, train, publish, evaluate, models)
+COMMANDS = (
+    run,
+    status,
+    demo,
+    replay,
+    bag,
+    reference,
+    params,
+    zoo,
+    train,
+    publish,
+    evaluate,
+    models,
+)
 
 # Whose absence means that there is no ROS here.
 ROS_PACKAGES = frozenset(

@@ -19,7 +19,8 @@ from rs_onboard.health.readings import (
     ProcessUse,
     ThermalZone,
 )
-from rs_onboard.nodes.machine_status import GroundStation, MachineStatus, machine_values
+from rs_onboard.health.values import machine_values
+from rs_onboard.nodes.machine_status import GroundStation, MachineStatus
 
 # Lengths of the arrays of mavros_msgs/OnboardComputerStatus and the ranges of their elements.
 ARRAYS = {
