@@ -9,12 +9,14 @@ and pose, and the regions with their outlines in the image and on the ground, as
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from geometry_msgs.msg import Point
+from sensor_msgs.msg import NavSatFix, NavSatStatus
 from std_msgs.msg import ColorRGBA
 from vision_msgs.msg import (
     Detection2D,
@@ -24,6 +26,7 @@ from vision_msgs.msg import (
 )
 from visualization_msgs.msg import ImageMarker
 
+from rs_onboard.geo.position import PositionFix
 from rs_onboard.nodes.image_messages import header_message, mask_from_message, mono8_message
 from rs_onboard.nodes.tile_messages import box_message
 from rs_onboard.nodes.view_values import view_from_values, view_values
@@ -115,6 +118,9 @@ def registration_message(result: ChangeResult) -> DiagnosticArray:
     if match.fit is not None:
         values['homography'] = json.dumps(match.fit.homography.tolist())
         values |= {name: repr(getattr(match.fit, name)) for name in (*FIT_COUNTS, *FIT_NUMBERS)}
+    if match.position is not None:
+        fields = {**vars(match.position), 'covariance': match.position.covariance.tolist()}
+        values['position'] = json.dumps(fields)
     if match.corners is not None:
         values['corners'] = json.dumps(match.corners.tolist())
     registered = match.state == 'registered'
@@ -127,6 +133,22 @@ def registration_message(result: ChangeResult) -> DiagnosticArray:
             _status('regions', f'{count} regions', {'regions': places}, good=registered),
         ],
     )
+
+
+def position_message(result: ChangeResult) -> NavSatFix:
+    """Write where the camera was by the map; without a match, that there is no fix."""
+    message = NavSatFix(header=header_message(result.header))
+    position = None if result.match is None else result.match.position
+    if position is None:
+        message.status.status = NavSatStatus.STATUS_NO_FIX
+        message.latitude = message.longitude = message.altitude = math.nan
+        return message
+    message.status.status = NavSatStatus.STATUS_FIX
+    message.latitude, message.longitude = position.latitude_deg, position.longitude_deg
+    message.altitude = position.altitude_m
+    message.position_covariance = position.covariance.ravel().tolist()
+    message.position_covariance_type = NavSatFix.COVARIANCE_TYPE_KNOWN
+    return message
 
 
 def change_from_messages(
@@ -173,13 +195,15 @@ def _status(name: str, message: str, values: dict[str, str], *, good: bool) -> D
 def _match(values: Mapping[str, str], message: str) -> MapMatch:
     camera, pose = view_from_values(values)
     state = cast('MatchState', values['state'])
-    fit = corners = None
+    fit = corners = position = None
     if 'homography' in values:
         fit = MapFit(
             homography=_array(json.loads(values['homography']), (3, 3)),
             **{name: int(values[name]) for name in FIT_COUNTS},
             **{name: float(values[name]) for name in FIT_NUMBERS},
         )
+    if 'position' in values:
+        position = _position(json.loads(values['position']))
     if 'corners' in values:
         corners = _array(json.loads(values['corners']), (4, 2))
     return MapMatch(
@@ -192,6 +216,25 @@ def _match(values: Mapping[str, str], message: str) -> MapMatch:
         pose_reason=values['pose_reason'],
         fit=fit,
         corners=corners,
+        position=position,
+    )
+
+
+def _position(fields: dict[str, Any]) -> PositionFix:
+    numbers = {
+        name: float(fields[name])
+        for name in ('latitude_deg', 'longitude_deg', 'altitude_m', 'residual_px')
+    }
+    offset, rotation = (
+        tuple(_array(fields[name], (1, 3))[0].tolist()) for name in ('offset_m', 'rotation_deg')
+    )
+    return PositionFix(
+        stamp_ns=int(fields['stamp_ns']),
+        covariance=_array(fields['covariance'], (3, 3)),
+        offset_m=offset,
+        rotation_deg=rotation,
+        matches=int(fields['matches']),
+        **numbers,
     )
 
 

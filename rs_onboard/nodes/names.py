@@ -20,6 +20,7 @@ CHANGE_MASK = 'change/mask'
 CHANGE_REGIONS = 'change/regions'
 CHANGE_OUTLINES = 'change/outlines'
 CHANGE_REGISTRATION = 'change/registration'
+CHANGE_FIX = 'change/fix'
 CHANGE_OVERLAY = 'change/overlay/compressed'
 
 # Service that records the seconds around its call.

@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from diagnostic_msgs.msg import DiagnosticArray
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import Image, NavSatFix
 from vision_msgs.msg import Classification, Detection2DArray
 from visualization_msgs.msg import ImageMarker
 
@@ -15,6 +15,7 @@ from rs_onboard.nodes import names
 from rs_onboard.nodes.change_messages import (
     change_mask_message,
     outlines_message,
+    position_message,
     regions_message,
     registration_message,
 )
@@ -59,6 +60,7 @@ RESULT_TOPICS: Mapping[TaskName, tuple[ResultTopic, ...]] = {
         ResultTopic(names.CHANGE_REGIONS, Detection2DArray, regions_message),
         ResultTopic(names.CHANGE_OUTLINES, ImageMarker, outlines_message),
         ResultTopic(names.CHANGE_REGISTRATION, DiagnosticArray, registration_message),
+        ResultTopic(names.CHANGE_FIX, NavSatFix, position_message),
     ),
 }
 

@@ -167,6 +167,14 @@ TASK_OUTPUTS = {
             result=True,
         ),
         TopicInfo(
+            names.CHANGE_FIX,
+            'sensor_msgs/msg/NavSatFix',
+            'change',
+            'out',
+            'Where the camera was by the map alone, with covariance; no fix without a match.',
+            result=True,
+        ),
+        TopicInfo(
             names.CHANGE_OVERLAY,
             COMPRESSED_IMAGE,
             'change',

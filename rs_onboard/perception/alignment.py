@@ -21,6 +21,7 @@ from rs_onboard.geo.correlation import project
 from rs_onboard.geo.errors import MapError, PoseError, RegistrationError
 from rs_onboard.geo.footprint import locate
 from rs_onboard.geo.gsd import ground_scale
+from rs_onboard.geo.position import position_from
 from rs_onboard.geo.reference.view import GroundGrid, grid_pixels
 from rs_onboard.perception.change import AlignedPair
 from rs_onboard.perception.map_match import MapFit, MapMatch
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from rs_onboard.geo.camera import CameraModel
     from rs_onboard.geo.gsd import GroundScale
     from rs_onboard.geo.pose import Pose
+    from rs_onboard.geo.position import PositionFix
     from rs_onboard.geo.reference.view import ReferenceMap, ReferenceView
     from rs_onboard.geo.registration import Registrar, Registration
     from rs_onboard.perception.frame import Frame
@@ -144,7 +146,11 @@ class Aligner:
             small.header, before, small.image, None if bool(seen.all()) else seen, gsd
         )
         match = replace(
-            self.match_of(frame), state='registered', fit=fit, corners=corners_of(ground)
+            self.match_of(frame),
+            state='registered',
+            fit=fit,
+            corners=corners_of(ground),
+            position=_position(found, predicted, camera, pose),
         )
         return Alignment(pair, ground, match)
 
@@ -293,6 +299,16 @@ class Aligner:
             text = f'the frame has {share:.0%} of the fine detail of the map; at least '
             text += f'{self.limits.least_detail:.0%} is needed. Motion blur, or out of focus.'
             raise MatchError('blurred', f'{text} {consequence}'.rstrip(), fit)
+
+
+def _position(
+    found: Registration, grid: GroundGrid, camera: CameraModel, pose: Pose
+) -> PositionFix | None:
+    """Find the camera's place; a frame may lie on the map and still fix none."""
+    try:
+        return position_from(found, grid, camera, pose)
+    except RegistrationError:
+        return None
 
 
 def moved_grid(

@@ -62,6 +62,14 @@ def _registration(match: MapMatch) -> dict[str, Any]:
             'turn_deg': round(fit.turn_deg, 3),
             'scale': round(fit.scale, 4),
         }
+    if (position := match.position) is not None:
+        told['position'] = {
+            'latitude_deg': round(position.latitude_deg, 8),
+            'longitude_deg': round(position.longitude_deg, 8),
+            'altitude_m': round(position.altitude_m, 3),
+            'sigma_m': round(position.sigma_m, 3),
+            'offset_m': [round(value, 3) for value in position.offset_m],
+        }
     if match.corners is not None:
         told['corners'] = match.corners.round(8).tolist()
     return told

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from rs_onboard.geo.camera import CameraModel
     from rs_onboard.geo.pose import Pose
+    from rs_onboard.geo.position import PositionFix
 
 MatchState = Literal[
     'registered',
@@ -79,6 +80,7 @@ class MapMatch:
         fit: The motion found, None without one.
         corners: (4, 2) float64 longitude, latitude [deg] of the frame's corners in register,
             clockwise from the top left; None without a fit or where a corner sees the horizon.
+        position: Where the camera was by the map alone; None without a fit.
     """
 
     state: MatchState
@@ -90,3 +92,4 @@ class MapMatch:
     pose_reason: str = ''
     fit: MapFit | None = None
     corners: NDArray[np.float64] | None = None
+    position: PositionFix | None = None

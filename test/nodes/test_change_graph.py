@@ -150,6 +150,7 @@ def test_every_topic_of_a_change_carries_its_image_also_when_nothing_changed(gra
         'change/regions': Detection2DArray,
         'change/outlines': ImageMarker,
         'change/registration': DiagnosticArray,
+        'change/fix': NavSatFix,
         'change/report': DiagnosticArray,
         'change/overlay/compressed': CompressedImage,
     }
@@ -165,6 +166,10 @@ def test_every_topic_of_a_change_carries_its_image_also_when_nothing_changed(gra
         assert messages[0].header.frame_id == 'camera_optical', topic
     assert boxes['change/regions'][1].detections == []
     assert (boxes['change/mask'][1].height, boxes['change/mask'][1].width) == (240, 320)
+    fix = boxes['change/fix'][0]
+    assert (fix.latitude, fix.longitude) == pytest.approx((LATITUDE, LONGITUDE), abs=2e-5)
+    assert fix.status.status == 0
+    assert 0 < fix.position_covariance[0] < 25
     registration = boxes['change/registration'][0].status[0]
     assert (registration.level, registration.message) == (DiagnosticStatus.OK, 'registered')
     values = {item.key: item.value for item in registration.values}
@@ -201,9 +206,11 @@ def test_without_a_pose_the_topics_say_so_and_the_mask_is_empty(graph, settings)
     masks = flown.collect('change/mask', Image)
     registrations = flown.collect('change/registration', DiagnosticArray)
     reports = flown.collect('change/report', DiagnosticArray)
+    fixes = flown.collect('change/fix', NavSatFix)
     header = FrameHeader(flown.peer.get_clock().now().nanoseconds, 'camera_optical', 0, 240, 320)
     flown.publish('image_raw', rgb8_message(header, photograph(240, 320)))
-    flown.wait(lambda: masks and registrations and reports, 'the status')
+    flown.wait(lambda: masks and registrations and reports and fixes, 'the status')
+    assert (fixes[0].status.status, np.isnan(fixes[0].latitude)) == (-1, True)
     assert len(masks[0].data) == 0
     status = registrations[0].status[0]
     assert status.level == DiagnosticStatus.WARN

@@ -79,6 +79,9 @@ def test_a_new_building_is_found_in_its_place_though_the_pose_is_wrong(ground, b
     assert found.max(axis=0) == pytest.approx(expected.max(axis=0), abs=2.5)
     # The place is that of the map; by the pose it would be metres away.
     assert result.match.corners.shape == (4, 2)
+    position = result.match.position
+    east, north, _ = position.offset_m
+    assert (east, north) == pytest.approx((-3.0, 2.0), abs=3 * position.sigma_m)
 
 
 def test_unchanged_ground_has_no_regions_whatever_the_light(ground):
