@@ -46,6 +46,7 @@ class RunSummary:
         sent: Images sent into the graph.
         notes: What readers must know about the run.
         comparisons: JPEGs of frames beside their map, by stamp [ns].
+        budget_ms: What a frame was allowed to take [ms]; 0 for no limit.
     """
 
     title: str
@@ -57,6 +58,7 @@ class RunSummary:
     sent: int
     notes: Sequence[str] = ()
     comparisons: Mapping[int, bytes] = field(default_factory=dict)
+    budget_ms: float = 0.0
 
     def __post_init__(self) -> None:
         """Join the records of each frame."""

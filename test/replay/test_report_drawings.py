@@ -202,3 +202,17 @@ def test_long_flights_are_drawn_in_groups_and_every_frame_stays_listed(read, tmp
 )
 def test_steps_of_scales_are_round(least, step):
     assert nice_step(least) == pytest.approx(step)
+
+
+def test_the_budget_is_a_line_of_the_chart_and_late_frames_are_told(read):
+    records = [frame_record(n, latency_ms=ms) for n, ms in enumerate((20.0, 30.0, 70.0))]
+    page = read(run_of(records, budget_ms=50.0))
+    chart = charts(page, 'latency')[0]
+    names = [mark.text for mark in chart.all('g', class_='mark')]
+    assert 'budget 50' in names
+    assert '1 of 3 frames took longer than the budget of 50 ms' in page.one('header').text
+    # The same axis as without; where all frames are far below, the line still fits.
+    page = read(run_of(records[:1], budget_ms=500.0))
+    line = next(g for g in charts(page, 'latency')[0].all('g', class_='mark') if '500' in g.text)
+    assert float(line.one('text')['y']) > 0
+    assert 'longer than' not in page.one('header').text

@@ -121,6 +121,7 @@ def end_run(
         wall_s=wall_s,
         sent=images,
         notes=said,
+        budget_ms=float(parameters.get('frame_budget_ms', 0.0)),
     )
     page = write_report(folder / 'index.html', summary)
     facts = RunFacts(

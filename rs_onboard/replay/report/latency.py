@@ -49,8 +49,8 @@ def latency_section(frames: Sequence[FrameView], run: RunSummary) -> Html:
     tasks = [task for task in tasks_of(run) if any(frame.stages(task) for frame in frames)]
     if not timed and not tasks:
         return section('latency', 'Latency', element('p', 'No durations were recorded.'))
-    axis = _axis(frames, tasks)
-    charts = [_frame_chart(frames, axis)] if timed else []
+    axis = _axis(frames, tasks, run.budget_ms)
+    charts = [_frame_chart(frames, axis, run.budget_ms)] if timed else []
     charts += [_task_chart(frames, task, axis) for task in tasks]
     stages = dict.fromkeys(name for f in frames for task in tasks for name in f.stages(task))
     return section(
@@ -65,17 +65,19 @@ def latency_section(frames: Sequence[FrameView], run: RunSummary) -> Html:
     )
 
 
-def _axis(frames: Sequence[FrameView], tasks: Sequence[str]) -> Axis:
+def _axis(frames: Sequence[FrameView], tasks: Sequence[str], budget_ms: float) -> Axis:
     values = [frame.latency_ms or 0.0 for frame in frames]
     values += [sum(frame.stages(task).values()) for frame in frames for task in tasks]
     largest, usual = max(values), float(np.percentile(values, 95))
     top = CUT * usual if usual and largest > OUTLIER * usual else largest * 1.05
-    return Axis(max(top, 1e-3))
+    return Axis(max(top, 1.05 * budget_ms, 1e-3))
 
 
-def _frame_chart(frames: Sequence[FrameView], axis: Axis) -> Html:
+def _frame_chart(frames: Sequence[FrameView], axis: Axis, budget_ms: float) -> Html:
     values = [frame.latency_ms for frame in frames if frame.latency_ms is not None]
     lines = {f'{name} {q:.0f}': q for name, q in _quantiles(values).items()}
+    if budget_ms:
+        lines[f'budget {budget_ms:g}'] = budget_ms
     columns = []
     for group in groups(frames):
         slowest = max(group, key=lambda frame: frame.latency_ms or 0.0)

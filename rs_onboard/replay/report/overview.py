@@ -74,6 +74,10 @@ def remarks_on(frames: Sequence[FrameView], run: RunSummary) -> Iterator[Remark]
         yield Remark('counts', f'{run.sent - len(frames)} of {run.sent} images have no result')
     yield from _counted(run)
     yield from _statuses(frames, run)
+    late = sum((frame.latency_ms or 0.0) > run.budget_ms for frame in frames)
+    if run.budget_ms and late:
+        text = f'{late} of {len(frames)} frames took longer than the budget of {run.budget_ms:g} ms'
+        yield Remark('latency', text)
     for task, card in run.cards.items():
         if not card.trained:
             yield Remark('models', f'{task}: {card.name} is untrained, its results mean nothing')
