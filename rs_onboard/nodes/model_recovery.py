@@ -114,7 +114,7 @@ class Recovery(Generic[K]):
     def must_restart(self, hanging: int) -> str:
         """Say why only a new process can help, empty if nothing of the kind is wrong."""
         count = self.hanging(hanging)
-        if count < MAX_HANGING:
+        if not self.down or count < MAX_HANGING:
             return ''
         return (
             f'{count} inferences hang and keep their memory; they cannot be ended from here. '
@@ -129,7 +129,7 @@ class Recovery(Generic[K]):
             hanging: Threads of the node that hang in a call.
             now_s: Time on the steady clock [s].
         """
-        if self.down and (stuck := self.must_restart(hanging)):
+        if stuck := self.must_restart(hanging):
             return Finding('restart_needed', stuck, State.FAILED)
         if self.down:
             loading = self._loading

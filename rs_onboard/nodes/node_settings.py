@@ -70,6 +70,11 @@ class NodeSettings:
     diagnostics_period_s: float = parameter(
         1.0, 'Period of this node in /diagnostics [s].', low=0.1, high=60.0
     )
+    restart_when_stuck: bool = parameter(
+        True,
+        'End the process (exit status 3) when only a new one can help, so that launch or systemd '
+        'starts it again: calls of a model hang for good, or callbacks do.',
+    )
     health_hold_s: float = parameter(
         5.0,
         'How long the cause of a state must be gone before the state is over [s].',

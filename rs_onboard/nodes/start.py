@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import os
 import signal
 import sys
 import threading
@@ -25,6 +27,10 @@ if TYPE_CHECKING:
     from rclpy.node import Node
 
     from rs_onboard.nodes.lifecycle import PerceptionNode
+
+# Exit status of a process that only a restart can help, and the time it has to end in order.
+STUCK = 3
+STUCK_END_S = 8.0
 
 # Rest after a fault in the executor, so that one that lasts does not take the processor.
 PAUSE_S = 0.05
@@ -127,7 +133,8 @@ def run_nodes(
             hold `--set NAME=VALUE`, any number of times.
 
     Returns:
-        The exit status: 0, or 2 for a command line that is refused.
+        The exit status: 0, or 2 for a command line that is refused. A process that is stuck for
+        good exits with 3 instead of returning, unless `restart_when_stuck` is false.
     """
     stop = stop_on_signals()
     given = list(sys.argv[1:] if arguments is None else arguments)
@@ -143,15 +150,37 @@ def run_nodes(
     try:
         nodes = make(values)
         bring_up(nodes)
-        for node in nodes[:1]:
-            node.exchange.watchdog.notifier.ready()
+        watchdog = nodes[0].exchange.watchdog
+        watchdog.notifier.ready()
+        if nodes[0].settings.restart_when_stuck:
+            watchdog.on_stuck = lambda reason: _end_for_restart(nodes[0], stop, reason)
         spin(nodes, until=stop)
+        if watchdog.stuck:
+            shut_down(nodes)
+            _exit_at_once()
     finally:
         for node in nodes[:1]:
             node.exchange.watchdog.notifier.stopping()
         shut_down(nodes)
         rclpy.try_shutdown()
     return 0
+
+
+def _end_for_restart(node: PerceptionNode, stop: threading.Event, reason: str) -> None:
+    """End the process in order if that can be had, and otherwise all the same."""
+    node.get_logger().fatal(f'the process ends, to be started again: {reason}')
+    stop.set()
+    limit = threading.Timer(STUCK_END_S, _exit_at_once)
+    limit.daemon = True
+    limit.start()
+
+
+def _exit_at_once() -> None:
+    """Exit without waiting for threads that hang in native calls."""
+    with contextlib.suppress(Exception):
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(STUCK)
 
 
 def as_parameters(values: Mapping[str, Any]) -> list[Parameter]:

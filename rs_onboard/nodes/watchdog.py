@@ -16,7 +16,7 @@ from rs_onboard.health.systemd import Notifier
 from rs_onboard.inference.budget.machine_state import MachineState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 # How often the nodes are looked at, and how often the machine is read.
@@ -57,6 +57,8 @@ class Watchdog:
         readings: The last readings of the machine.
         verdict: What they mean.
         held_up: How often the process was held up.
+        stuck: Why only a new process can help; empty while that is not so.
+        on_stuck: Told the same, once, in the thread of the watchdog.
     """
 
     def __init__(
@@ -68,6 +70,8 @@ class Watchdog:
         self.readings = MachineReadings()
         self.verdict = MachineVerdict()
         self.held_up = 0
+        self.stuck = ''
+        self.on_stuck: Callable[[str], None] | None = None
         self._lock = threading.Lock()
         self._looking = threading.RLock()
         self._nodes: list[Watched] = []
@@ -153,10 +157,13 @@ class Watchdog:
             for node in nodes:
                 node.look(now_s, self._awake_since_s)
             stuck = next(filter(None, (node.must_restart() for node in nodes)), '')
-            if stuck:
-                self.notifier.status(stuck)
-            else:
+            if not stuck:
                 self.notifier.ping(now_s)
+            elif not self.stuck:
+                self.notifier.status(stuck)
+                if self.on_stuck is not None:
+                    self.on_stuck(stuck)
+            self.stuck = stuck
 
     def machine_state(self) -> MachineState:
         """Return what the planner of the latency budget is told of heat and power."""

@@ -128,6 +128,16 @@ def test_a_load_that_hangs_is_left_behind_and_counted(loader):
     assert 'loading took longer' in recovering.finding('cuda', 1, LOAD_TIMEOUT_S + 1).text
 
 
+def test_a_fall_back_that_works_is_not_ended_for_what_hangs_beside_it(loader):
+    recovering = recovery(loader)
+    recovering.hung('cuda', 'given up', 0.0)
+    assert step_until_loaded(recovering, 'cuda', 0.0) == 'task on cpu'
+    assert recovering.must_restart(MAX_HANGING) == ''
+    assert recovering.step('cpu', MAX_HANGING, 1000.0) is None
+    assert loader.loads == ['cpu']
+    assert recovering.finding('cpu', MAX_HANGING, 1000.0).state is State.DEGRADED
+
+
 def test_with_too_many_that_hang_nothing_more_is_risked_until_one_comes_back(loader):
     recovering = recovery(loader)
     recovering.hung('cuda', 'given up', 0.0)

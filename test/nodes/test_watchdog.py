@@ -149,11 +149,17 @@ def test_a_service_manager_is_told_to_wait_no_longer_when_only_a_restart_helps(s
     fine, stuck = Node(), Node()
     still.add(fine, LIMITS)
     still.add(stuck, LIMITS)
+    told = []
+    still.on_stuck = told.append
     still.scan(1.0)
     stuck.stuck = '3 inferences hang'
     still.scan(2.0)
+    still.scan(3.0)
     assert still.notifier.pings == [1.0]
-    assert still.notifier.lines == ['3 inferences hang']
+    assert still.notifier.lines == told == ['3 inferences hang']
+    stuck.stuck = ''
+    still.scan(4.0)
+    assert still.notifier.pings == [1.0, 4.0]
 
 
 def test_an_executor_that_changes_the_state_of_a_node_is_not_blocked(still):
