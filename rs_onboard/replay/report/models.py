@@ -51,7 +51,7 @@ def model_lines(run: RunSummary) -> Html:
                 join(card.name, ' ', untrained_mark(card)),
                 ', '.join(f'{m["variant"]} on {m["provider"]}' for m in ran) or 'never ran',
                 _main_figure(card, ran),
-                join([element('code', m['sha256'][:HASH_DIGITS]) for m in ran]),
+                join([[element('code', m['sha256'][:HASH_DIGITS]), ' '] for m in ran]),
                 weights.licence,
                 weights.restrictions or 'none stated',
             ]
