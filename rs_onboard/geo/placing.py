@@ -49,12 +49,19 @@ class Placed:
 
     def about(self) -> dict[str, Any]:
         """Return position and accuracy as plain values."""
-        longitude, latitude = self.position
-        told: dict[str, Any] = {'position': [_turned(longitude), round(latitude, 8)]}
-        if self.covariance is not None:
-            told['position_covariance_m2'] = self.covariance.round(4).tolist()
-            told['sigma_m'] = round(largest_sigma(self.covariance), 3)
-        return told
+        return place_values(self.position, self.covariance)
+
+
+def place_values(
+    position: tuple[float, float], covariance: NDArray[np.float64] | None
+) -> dict[str, Any]:
+    """Return a position (longitude, latitude) and its covariance (2, 2) as plain values."""
+    longitude, latitude = position
+    told: dict[str, Any] = {'position': [_turned(longitude), round(latitude, 8)]}
+    if covariance is not None:
+        told['position_covariance_m2'] = covariance.round(4).tolist()
+        told['sigma_m'] = round(largest_sigma(covariance), 3)
+    return told
 
 
 def place_shapes(

@@ -6,12 +6,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from rs_onboard.geo.gsd import ground_scale
+from rs_onboard.geo.placing import centroid, place_values
+from rs_onboard.geo.position import Uncertainty
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    from numpy.typing import NDArray
 
     from rs_onboard.perception.map_match import MapMatch
     from rs_onboard.perception.regions import ChangeRegion
     from rs_onboard.perception.results import ChangeResult
+
+# What maps are off by, east and north [m]: the usual for orthophotos without ground control.
+MAP_SIGMA_M = Uncertainty.map_m
 
 # What is told of the registration with every region.
 QUALITY = ('state', 'inliers', 'residual_px', 'overlap', 'agreement')
@@ -19,7 +30,10 @@ QUALITY = ('state', 'inliers', 'residual_px', 'overlap', 'agreement')
 
 def change_content(result: ChangeResult) -> dict[str, Any]:
     """Return the map, how the frame lies on it, and the regions, larger ones first."""
-    content: dict[str, Any] = {'regions': [_region(region) for region in result.regions]}
+    covariance = _covariance(result.match)
+    content: dict[str, Any] = {
+        'regions': [_region(region, covariance) for region in result.regions]
+    }
     if result.probability.size:
         compared = 1.0 if result.seen is None else float(result.seen.mean())
         content['compared'] = round(compared, 4)
@@ -75,7 +89,7 @@ def _registration(match: MapMatch) -> dict[str, Any]:
     return told
 
 
-def _region(region: ChangeRegion) -> dict[str, Any]:
+def _region(region: ChangeRegion, covariance: NDArray[np.float64] | None) -> dict[str, Any]:
     told: dict[str, Any] = {
         'score': round(region.mean_score, 4),
         'max_score': round(region.max_score, 4),
@@ -84,6 +98,8 @@ def _region(region: ChangeRegion) -> dict[str, Any]:
         'outline': region.outline.round(2).astype(float).tolist(),
     }
     if (place := region.place) is not None:
+        longitude, latitude = centroid(place.outline).tolist()
+        told |= place_values((longitude, latitude), covariance)
         told |= {
             'number': place.number,
             'confirmed': place.confirmed,
@@ -93,3 +109,17 @@ def _region(region: ChangeRegion) -> dict[str, Any]:
             'ground': place.outline.round(8).tolist(),
         }
     return told
+
+
+def _covariance(match: MapMatch | None) -> NDArray[np.float64] | None:
+    """Return how surely a frame in register places things, (2, 2) [m^2].
+
+    It lies on the map to within its residual, and the map on the ground to within its own error;
+    the pose has no part in it any more.
+    """
+    if match is None or match.fit is None:
+        return None
+    gsd_m = ground_scale(match.camera, match.pose).gsd_m
+    if gsd_m is None:
+        return None
+    return np.eye(2) * (MAP_SIGMA_M**2 + (match.fit.residual_px * gsd_m) ** 2)

@@ -30,7 +30,10 @@ MASK_SIDE = 640
 FRAMES = 'frames.jsonl'
 
 # Of an object: what follows from its box and the pose.
-_DERIVED = ('corners', 'ground', 'length_m', 'width_m')
+_DERIVED = (
+    *('corners', 'ground', 'length_m', 'width_m'),
+    *('position', 'position_covariance_m2', 'sigma_m'),
+)
 
 
 class Golden:
@@ -100,7 +103,9 @@ def _compact(record: Mapping[str, Any]) -> dict[str, Any]:
     kept = dict(record)
     for task, value in record.items():
         if isinstance(value, dict) and 'status' in value:
-            kept[task] = {name: item for name, item in value.items() if name != 'model'}
+            kept[task] = {
+                name: item for name, item in value.items() if name not in {'model', 'polygons'}
+            }
             if 'objects' in value:
                 kept[task]['objects'] = [
                     {name: item[name] for name in item if name not in _DERIVED}
