@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, cast, get_args
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
@@ -31,7 +31,7 @@ from rs_onboard.nodes.image_messages import header_message, mask_from_message, m
 from rs_onboard.nodes.tile_messages import box_message
 from rs_onboard.nodes.view_values import view_from_values, view_values
 from rs_onboard.perception.errors import TaskError
-from rs_onboard.perception.map_match import MapFit, MapMatch
+from rs_onboard.perception.map_match import MapFit, MapMatch, MatchState
 from rs_onboard.perception.regions import ChangeRegion, RegionPlace
 from rs_onboard.perception.results import ChangeResult
 from rs_onboard.perception.tiles import PixelBox
@@ -39,10 +39,10 @@ from rs_onboard.perception.tiles import PixelBox
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from numpy.typing import NDArray
     from sensor_msgs.msg import Image
 
     from rs_onboard.perception.frame import FrameHeader
-    from rs_onboard.perception.map_match import MatchState
     from rs_onboard.perception.results import TaskReport
 
 UNSEEN = 255
@@ -50,7 +50,6 @@ CONFIRMED, CANDIDATE = 'changed', 'candidate'
 COLOUR = ColorRGBA(r=0.9, g=0.22, b=0.27, a=1.0)
 LINE_WIDTH_PX = 2.0
 FIT_NUMBERS = ('residual_px', 'overlap', 'agreement', 'shift_m', 'turn_deg', 'scale')
-FIT_COUNTS = ('inliers', 'matches')
 
 
 def change_mask_message(result: ChangeResult) -> Image:
@@ -117,7 +116,8 @@ def registration_message(result: ChangeResult) -> DiagnosticArray:
     }
     if match.fit is not None:
         values['homography'] = json.dumps(match.fit.homography.tolist())
-        values |= {name: repr(getattr(match.fit, name)) for name in (*FIT_COUNTS, *FIT_NUMBERS)}
+        names = ('inliers', 'matches', *FIT_NUMBERS)
+        values |= {name: repr(getattr(match.fit, name)) for name in names}
     if match.position is not None:
         fields = {**vars(match.position), 'covariance': match.position.covariance.tolist()}
         values['position'] = json.dumps(fields)
@@ -160,13 +160,7 @@ def change_from_messages(
         EncodingError: The mask is not what its fields say.
         TaskError: A message is not that of an rs_onboard change node.
     """
-    probability = np.empty((0, 0), np.uint8)
-    seen = None
-    if mask.data:
-        labels = mask_from_message(mask)
-        known = labels != UNSEEN
-        seen = None if bool(known.all()) else known
-        probability = np.where(known, labels, np.uint8(0))
+    probability, seen = _seen_and_probability(mask)
     try:
         first, second = (
             {item.key: item.value for item in status.values} for status in registration.status
@@ -179,7 +173,22 @@ def change_from_messages(
             f'change/registration: {exc!r}; expected that of an rs_onboard change node. Run nodes '
             'of one release together.'
         ) from None
+    if probability.size and probability.shape != (header.height, header.width):
+        raise TaskError(
+            f'change/mask: found {probability.shape}; expected {(header.height, header.width)} as '
+            'change/registration says. Run nodes of one release together.'
+        )
     return ChangeResult(header, report, probability, seen, regions, match)
+
+
+def _seen_and_probability(mask: Image) -> tuple[NDArray[np.uint8], NDArray[np.bool_] | None]:
+    """Take a mask apart; an empty one stays empty."""
+    if not mask.data:
+        return np.empty((0, 0), np.uint8), None
+    labels = mask_from_message(mask)
+    known = np.asarray(labels != UNSEEN, np.bool_)
+    probability = np.asarray(np.where(known, labels, np.uint8(0)), np.uint8)
+    return probability, None if bool(known.all()) else known
 
 
 def _status(name: str, message: str, values: dict[str, str], *, good: bool) -> DiagnosticStatus:
@@ -194,20 +203,23 @@ def _status(name: str, message: str, values: dict[str, str], *, good: bool) -> D
 
 def _match(values: Mapping[str, str], message: str) -> MapMatch:
     camera, pose = view_from_values(values)
-    state = cast('MatchState', values['state'])
+    state = values['state']
+    if state not in get_args(MatchState):
+        raise ValueError(f'state {state!r}')
     fit = corners = position = None
     if 'homography' in values:
         fit = MapFit(
             homography=_array(json.loads(values['homography']), (3, 3)),
-            **{name: int(values[name]) for name in FIT_COUNTS},
-            **{name: float(values[name]) for name in FIT_NUMBERS},
+            inliers=int(values['inliers']),
+            matches=int(values['matches']),
+            **{name: _finite(values[name]) for name in FIT_NUMBERS},
         )
     if 'position' in values:
         position = _position(json.loads(values['position']))
     if 'corners' in values:
         corners = _array(json.loads(values['corners']), (4, 2))
     return MapMatch(
-        state=state,
+        state=cast('MatchState', state),
         reason='' if state == 'registered' else message,
         map_name=values['map'],
         map_date=values['map_date'],
@@ -274,7 +286,19 @@ def _region(fields: dict[str, Any]) -> ChangeRegion:
     )
 
 
-def _array(values: Any, shape: tuple[int, int]) -> np.ndarray[Any, np.dtype[np.float64]]:
+def _finite(text: str) -> float:
+    """Read a finite number.
+
+    Raises:
+        ValueError: It is none.
+    """
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f'{text} is no finite number')
+    return number
+
+
+def _array(values: Any, shape: tuple[int, int]) -> NDArray[np.float64]:
     """Read finite numbers.
 
     Raises:

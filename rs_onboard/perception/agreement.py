@@ -178,8 +178,9 @@ class GroundMemory:
         whole = np.zeros(shape, np.uint8), np.zeros(shape, np.uint8), np.zeros(shape, np.int32)
         for key, there, here in cells.blocks():
             if (block := self._blocks.get(key)) is not None:
-                for target, source in zip(whole, vars(block).values(), strict=True):
-                    target[here] = source[there]
+                whole[0][here] = block.bits[there]
+                whole[1][here] = block.looks[there]
+                whole[2][here] = block.numbers[there]
         return whole[0].reshape(-1), whole[1].reshape(-1), whole[2].reshape(-1)
 
     def _write(
@@ -188,11 +189,13 @@ class GroundMemory:
         memory: tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.int32]],
     ) -> None:
         shape = (cells.rows, cells.columns)
+        bits, looks, numbers = memory
         for key, there, here in cells.blocks():
             block = self._blocks.setdefault(key, _Block.empty())
             self._blocks.move_to_end(key)
-            for target, source in zip(vars(block).values(), memory, strict=True):
-                target[there] = source.reshape(shape)[here]
+            block.bits[there] = bits.reshape(shape)[here]
+            block.looks[there] = looks.reshape(shape)[here]
+            block.numbers[there] = numbers.reshape(shape)[here]
         while len(self._blocks) > MAX_BLOCKS:
             self._blocks.popitem(last=False)
 

@@ -323,7 +323,8 @@ def moved_grid(
         pose: The pose.
     """
     pixels = grid_pixels(predicted.height, predicted.width)
-    before = project(np.linalg.inv(homography), pixels.reshape(-1, 2))
+    back = np.asarray(np.linalg.inv(homography), np.float64)
+    before = project(back, pixels.reshape(-1, 2))
     places = locate(before, camera, pose).wgs84
     assert places is not None
     return GroundGrid(places.reshape(pixels.shape), predicted.height, predicted.width)

@@ -43,7 +43,7 @@ def unfit(image: NDArray[np.uint8]) -> Unfit | None:
     Args:
         image: (H, W, 3) uint8 RGB.
     """
-    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    grey = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.uint8)
     low, high = (float(value) for value in np.percentile(grey, (5.0, 95.0)))
     if high < DARK:
         return Unfit(

@@ -56,8 +56,7 @@ TEXT = CardText(
         'labels; constants were set by hand on these. No figure of quality is claimed.'
     ),
     limits=(
-        'Tells that ground looks different, not why: crops, season, water level, shadows and parked '
-        'cars are changes like new buildings.',
+        'Tells that ground looks different, not why: a crop or a shadow is a change like a house.',
         'Light must be alike, or made alike as the change node does; a cloud is a change.',
         'Changes narrower than some 5 px are averaged away.',
     ),
@@ -137,16 +136,23 @@ def reference(before: NDArray[np.uint8], after: NDArray[np.uint8]) -> NDArray[np
     means = []
     for image in (before, after):
         padded = np.pad(image / 255.0, ((half, half), (half, half), (0, 0)), mode='reflect')
-        windows = np.lib.stride_tricks.sliding_window_view(padded, (WINDOW, WINDOW), (0, 1))
-        means.append(windows.mean(axis=(-2, -1)))
+        means.append(_windows(padded, WINDOW).mean(axis=(-2, -1)))
     outside = []
     for mine, other in (means, means[::-1]):
         edges = np.pad(other, ((REACH, REACH), (REACH, REACH), (0, 0)), mode='edge')
-        around = np.lib.stride_tricks.sliding_window_view(edges, (2 * REACH + 1,) * 2, (0, 1))
+        around = _windows(edges, 2 * REACH + 1)
         low, high = around.min(axis=(-2, -1)), around.max(axis=(-2, -1))
         outside.append(np.maximum(mine - high, 0) + np.maximum(low - mine, 0))
     difference = np.sqrt((np.minimum(*outside) ** 2).mean(axis=2))
     return np.asarray(1 / (1 + np.exp(-(difference - MIDDLE) / SLOPE)), np.float64)
+
+
+def _windows(image: NDArray[np.float64], side: int) -> NDArray[np.float64]:
+    """Return the squares around the pixels of (H, W, C): (H', W', C, side, side)."""
+    views = np.lib.stride_tricks.sliding_window_view
+    rows: NDArray[np.float64] = views(image, side, 0)
+    both: NDArray[np.float64] = views(rows, side, 1)
+    return both
 
 
 def write(folder: Path) -> None:
