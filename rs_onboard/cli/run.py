@@ -48,6 +48,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument('--tasks', metavar='A,B', help='comma-separated tasks')
     parser.add_argument('--image-topic', metavar='TOPIC', help='topic of the images')
     parser.add_argument('--image-transport', choices=('raw', 'compressed'))
+    parser.add_argument(
+        '--record', choices=('never', 'events', 'always'), help='what is recorded (record.mode)'
+    )
     parser.add_argument('--namespace', default='', help='namespace of all nodes')
     parser.add_argument('--use-sim-time', action='store_true', help='take the time from /clock')
     parser.add_argument(
@@ -71,6 +74,7 @@ def run(options: argparse.Namespace) -> int:
         'tasks': options.tasks and f'[{options.tasks}]',
         'image_topic': options.image_topic,
         'image_transport': options.image_transport,
+        'record.mode': options.record,
     }
     changes = [*options.set, *(f'{name}={value}' for name, value in named.items() if value)]
     params = options.params or share_directory() / 'params' / 'perception.yaml'

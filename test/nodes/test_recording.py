@@ -165,6 +165,19 @@ def test_a_full_disk_stops_recording_and_never_perception(graph, recording, monk
         assert bag.topics['/detections'].count == 6
 
 
+def test_a_recorder_that_cannot_start_takes_nobody_along(graph, recording):
+    recording['record.dir'] = '/dev/null/here'
+    live = graph(make_nodes(recording))
+    assert not bring_up(live.nodes)
+    states = {node.get_name(): node.state for node in live.nodes}
+    assert states.pop('recorder') == 'unconfigured'
+    assert set(states.values()) == {'active'}
+    message = live['recorder'].diagnostic()
+    assert message.level == b'\x02'
+    assert '/dev/null' in message.message
+    assert len(fly(live, stamps_from_now(live, 1))) == 1
+
+
 def test_without_the_mode_there_is_no_recorder(ros, colours):
     nodes = make_nodes(colours)
     names = [node.get_name() for node in nodes]
