@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 from pathlib import Path
 
@@ -14,10 +15,11 @@ import yaml
 pytest.importorskip('rclpy', reason='ROS 2 is not installed: run make setup')
 
 from rs_onboard.nodes.foxglove_messages import ANNOTATIONS, GEOJSON
+from rs_onboard.nodes.latency import LatencyMonitor
 from rs_onboard.nodes.result_messages import report_message
 from rs_onboard.nodes.topics import all_topics
 from rs_onboard.perception.frame import FrameHeader
-from rs_onboard.perception.results import TaskReport
+from rs_onboard.perception.results import FrameResults, TaskReport
 
 FOLDER = Path(__file__).resolve().parents[1] / 'visualisation'
 TOPICS = {f'/{topic.topic.lstrip("/")}': topic.type_name for topic in all_topics()}
@@ -81,22 +83,27 @@ def test_the_map_has_what_it_can_draw(layout):
     assert TOPICS[panel['followTopic']] == 'sensor_msgs/msg/NavSatFix'
 
 
-def test_plots_and_states_name_values_that_reports_have(layout):
+def test_plots_and_states_name_values_that_are_published(layout):
     report = TaskReport('scene', 'ok', latency_ms={'infer': 1.0})
-    message = report_message(FrameHeader(0, 'camera', 0, 1, 1), report)
-    keys = {item.key for item in message.status[0].values}
+    header = FrameHeader(0, 'camera', 0, 1, 1)
+    monitor = LatencyMonitor('publisher', logging.getLogger('test'))
+    monitor.take(FrameResults(header, None, {}, latency_ms=20.0), [], 0)
+    statuses = {'[0]': report_message(header, report).status[0]}
+    statuses['[:]{name=="publisher: latency"}'] = monitor.entry()
     paths = [
         path
         for kind in ('Plot', 'StateTransitions')
-        for p in panels(layout, kind)
-        for path in p['paths']
+        for panel in panels(layout, kind)
+        for path in panel['paths']
     ]
-    assert paths
+    assert len(paths) == 9
     for path in paths:
-        pattern = r'(/[a-z_/]+)\.status\[0\]\.values\[:\]\{key=="([a-z_.]+)"\}\.value'
-        topic, key = re.fullmatch(pattern, path['value']).groups()
+        pattern = r'(/[a-z_/]+)\.status(.+)\.values\[:\]\{key=="([a-z_.]+)"\}\.value'
+        topic, selected, key = re.fullmatch(pattern, path['value']).groups()
         assert TOPICS[topic] == DIAGNOSTICS
-        assert key in keys
+        if 'name' in selected:
+            assert statuses[selected].name in selected
+        assert key in {item.key for item in statuses[selected].values}
 
 
 def test_diagnostics_and_messages_are_published(layout):
