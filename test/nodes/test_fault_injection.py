@@ -15,11 +15,11 @@ from diagnostic_msgs.msg import DiagnosticArray
 from hanging import Bench
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import Imu, NavSatFix
-from test_graph import SECOND, fly, image_message, ns_to_stamp, send_pose
+from test_graph import SECOND, fly, image_message, ns_to_stamp, send_pose, separate_nodes
 
 from rs_onboard.health.machine import MachineReader
 from rs_onboard.health.readings import DiskSpace, MachineReadings, ThermalZone
-from rs_onboard.nodes import frame_alarms, frame_source
+from rs_onboard.nodes import frame_alarms, frame_source, latency
 from rs_onboard.nodes.process import make_nodes
 from rs_onboard.nodes.start import bring_up
 
@@ -31,7 +31,7 @@ COOL = MachineReadings(zones=(ThermalZone('cpu', 50.0),))
 class Flight:
     """The graph in one process, what it says in /diagnostics, and a clock for its images."""
 
-    def __init__(self, graph, parameters, **changes):
+    def __init__(self, graph, parameters, make=make_nodes, **changes):
         settings = {
             **parameters,
             'health_hold_s': 0.5,
@@ -39,7 +39,7 @@ class Flight:
             'join_timeout_s': 0.5,
             **changes,
         }
-        self.nodes = make_nodes(settings)
+        self.nodes = make(settings)
         self.graph = graph(self.nodes)
         self.wait = self.graph.wait
         self.messages = self.graph.collect('/diagnostics', DiagnosticArray)
@@ -53,6 +53,8 @@ class Flight:
         """Fly two frames with pose, so that everything was there once."""
         stamps = [self.next_stamp() for _ in range(2)]
         fly(self.graph, stamps)
+        # Results are handed on before their files are written.
+        self.wait(lambda: not self['publisher'].counts().waiting, 'the files')
         self.wait_for_entries()
         assert self.seen() == {}
         self.messages.clear()
@@ -89,9 +91,9 @@ class Flight:
                 values = {item.key: item.value for item in status.values}
                 state = LEVELS[status.level]
                 if state == 'OK':
-                    assert values['causes'] == ''
+                    assert values.get('causes', '') == ''
                     continue
-                causes = values['causes'].split(', ')
+                causes = values.get('causes', 'unnamed').split(', ')
                 entry = found.setdefault(status.name.replace(': perception', ''), {})
                 # The state is that of the first cause, which is the worst.
                 for cause in causes:
@@ -201,6 +203,24 @@ def test_hung_inference_fails_its_node_and_leaves_the_others_alone(graph, colour
         flight.expect(scene=causes, segmentation=causes)
     finally:
         released.set()
+
+
+def test_a_stage_of_another_process_that_is_gone_is_told_by_the_latency(
+    graph, colours, monkeypatch
+):
+    monkeypatch.setattr(latency, 'SILENT_S', 0.3)
+    tasks = ['scene', 'detection', 'segmentation']
+    flight = Flight(graph, colours, separate_nodes, tasks=tasks, latency_limit_ms=0.0)
+    flight.fly_well()
+    scene = flight['scene']
+    flight.nodes.remove(scene)
+    scene.trigger_deactivate()
+    flight.messages.clear()
+    end = time.monotonic() + PATIENCE_S
+    while 'publisher: latency' not in flight.seen():
+        assert time.monotonic() < end
+        flight.send()
+    flight.expect(publisher__latency={'stage_silent.scene': 'FAILED'})
 
 
 @pytest.mark.filterwarnings('ignore::pytest.PytestUnhandledThreadExceptionWarning')

@@ -1,10 +1,11 @@
 # Copyright 2026 The rs_onboard authors
 # SPDX-License-Identifier: Apache-2.0
-"""A process that only a restart can help ends by itself, and says why."""
+"""A process that only a restart can help ends by itself, and the service manager hears of all."""
 
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 
@@ -34,15 +35,18 @@ print('ended', run_nodes(make, arguments=sys.argv[1:]))
 """
 
 
-def run(wait_s, *arguments, **options):
-    environment = {**os.environ, 'ROS_DOMAIN_ID': str(101 + os.getpid() % 100)}
+def run(wait_s, *arguments, environment=None):
+    environment = {
+        **os.environ,
+        'ROS_DOMAIN_ID': str(101 + os.getpid() % 100),
+        **(environment or {}),
+    }
     return subprocess.Popen(
         [sys.executable, '-c', SCRIPT.replace('WAIT_S', wait_s), *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         env=environment,
-        **options,
     )
 
 
@@ -75,3 +79,37 @@ def test_it_goes_on_where_that_is_not_wanted():
     out, _ = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0, [*lines, out]
     assert 'ended 0' in out
+
+
+def test_the_service_manager_hears_the_start_signs_of_life_and_the_end(tmp_path):
+    path = str(tmp_path / 'notify')
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(path)
+        manager.settimeout(PATIENCE_S)
+        process = run('0.0', environment={'NOTIFY_SOCKET': path, 'WATCHDOG_USEC': '900000'})
+        heard = []
+        while heard.count('WATCHDOG=1') < 3 or 'READY=1' not in heard:
+            heard.append(manager.recv(4096).decode())
+        process.terminate()
+        while 'STOPPING=1' not in heard:
+            heard.append(manager.recv(4096).decode())
+        out, _ = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 0, out
+
+
+def test_the_service_manager_hears_no_sign_of_life_once_only_a_restart_helps(tmp_path):
+    path = str(tmp_path / 'notify')
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(path)
+        manager.settimeout(PATIENCE_S)
+        told = {'NOTIFY_SOCKET': path, 'WATCHDOG_USEC': '900000'}
+        process = run('None', '--set=restart_when_stuck=false', environment=told)
+        heard = []
+        while not any(line.startswith('STATUS=no callback') for line in heard):
+            heard.append(manager.recv(4096).decode())
+        manager.settimeout(2.0)
+        with pytest.raises(TimeoutError):
+            manager.recv(4096)
+        process.kill()
+        process.communicate(timeout=PATIENCE_S)
+    assert 'WATCHDOG=1' in heard
