@@ -24,6 +24,12 @@ if TYPE_CHECKING:
     from rs_onboard.geo.rotation import Quaternion
 
 
+# Points on each side of an image whose view is cut by the horizon, and halvings on the way to it:
+# from a thousand pixels to a hundredth of one.
+BORDER_STEPS = 12
+HALVINGS = 17
+
+
 class Footprint(NamedTuple):
     """The ground a frame shows.
 
@@ -60,6 +66,48 @@ def footprint(camera: CameraModel | None, pose: Pose | None) -> Footprint:
     if ground.offsets is not None and np.isnan(ground.offsets).any():
         return Footprint(None, 'the view reaches the horizon')
     return Footprint(ground.wgs84, ground.reason)
+
+
+def visible_ground(camera: CameraModel, pose: Pose) -> NDArray[np.float64] | None:
+    """Return the outline of the ground in a view of which a part shows none.
+
+    The border of the image is followed; where it shows no ground, the last pixel that does, on the
+    way from the border to the middle of what shows some.
+
+    Returns:
+        (K, 2) float64 longitude, latitude [deg], clockwise seen from above; None where no pixel of
+        a coarse grid shows any.
+    """
+    right, bottom = camera.width - 0.5, camera.height - 0.5
+    steps = np.linspace(0.0, 1.0, BORDER_STEPS, endpoint=False)[:, np.newaxis]
+    corners = np.array([(-0.5, -0.5), (right, -0.5), (right, bottom), (-0.5, bottom)])
+    border = np.concatenate(
+        [a + (b - a) * steps for a, b in zip(corners, np.roll(corners, -1, axis=0), strict=True)]
+    )
+    x, y = np.meshgrid(np.linspace(-0.5, right, 17), np.linspace(-0.5, bottom, 17))
+    inside = np.stack((x.ravel(), y.ravel()), axis=1)
+    seen = inside[_shows_ground(inside, camera, pose)]
+    if not len(seen):
+        return None
+    middle = seen[np.argmin(np.linalg.norm(seen - seen.mean(axis=0), axis=1))]
+    near, far = np.broadcast_to(middle, border.shape).copy(), border.copy()
+    whole = _shows_ground(border, camera, pose)
+    near[whole] = border[whole]
+    for _ in range(HALVINGS):
+        between = (near + far) / 2.0
+        shows = _shows_ground(between, camera, pose)[:, np.newaxis]
+        near, far = np.where(shows, between, near), np.where(shows, far, between)
+    return locate(near, camera, pose).wgs84
+
+
+def _shows_ground(
+    pixels: NDArray[np.float64], camera: CameraModel, pose: Pose
+) -> NDArray[np.bool_]:
+    offsets = locate(pixels, camera, pose).offsets
+    if offsets is None:
+        return np.zeros(len(pixels), np.bool_)
+    shows: NDArray[np.bool_] = np.logical_not(np.isnan(offsets[:, 0]))
+    return shows
 
 
 def locate(

@@ -32,8 +32,8 @@ def record_features(record: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return a record as GeoJSON features: the frame, then what it shows.
 
     The frame has its footprint as geometry, an object or a change its outline, a class of a mask
-    its polygons with their holes. Without a full pose the geometry is null, and
-    `footprint_unknown` of the frame says why.
+    its polygons with their holes. Without a full pose the geometry is null, and of a view that
+    reaches the horizon the ground that is seen; `footprint_unknown` of the frame says why.
     """
     properties = {name: value for name, value in record.items() if name != 'footprint'}
     # What follows as features of its own is counted here.
@@ -47,10 +47,11 @@ def record_features(record: Mapping[str, Any]) -> list[dict[str, Any]]:
     elif 'sigma_m' in shape:
         properties['footprint_sigma_m'] = shape['sigma_m']
     header = {name: record[name] for name in ('stamp_ns', 'frame_id')}
-    features = [_feature('frame', _alone(shape.get('corners')), properties)]
+    outline = shape.get('corners', shape.get('visible'))
+    features = [_feature('frame', _alone(outline), properties)]
     features += [
-        _feature('change', _alone(outline), {**header, **told})
-        for outline, told in change_outlines(record.get('change', {}))
+        _feature('change', _alone(ground), {**header, **told})
+        for ground, told in change_outlines(record.get('change', {}))
     ]
     features += [
         _feature('detection', _alone(item.get('ground')), {**header, **_told(item)})

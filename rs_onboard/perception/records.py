@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rs_onboard.geo.covariance import largest_sigma
-from rs_onboard.geo.footprint import footprint
+from rs_onboard.geo.footprint import footprint, visible_ground
 from rs_onboard.geo.gsd import ground_scale
 from rs_onboard.geo.placing import place_shapes
 from rs_onboard.geo.uncertainty import ground_covariance
@@ -123,7 +123,11 @@ def _footprint(results: FrameResults) -> dict[str, Any]:
     camera, pose = (frame.camera, frame.pose) if frame else (None, None)
     shape = footprint(camera, pose)
     if shape.corners is None:
-        return {'unknown': shape.reason}
+        visible = None
+        if camera is not None and pose is not None:
+            visible = visible_ground(camera, pose)
+        cut = {} if visible is None else {'visible': visible.round(8).tolist()}
+        return {'unknown': shape.reason, **cut}
     told: dict[str, Any] = {'corners': shape.corners.round(8).tolist()}
     assert camera is not None
     centre = np.array([((camera.width - 1) / 2.0, (camera.height - 1) / 2.0)])

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from rs_onboard.geo.camera import CameraModel
 from rs_onboard.geo.errors import CameraError
-from rs_onboard.geo.footprint import footprint, ground_offsets, within_date_line
+from rs_onboard.geo.footprint import footprint, ground_offsets, visible_ground, within_date_line
 from rs_onboard.geo.lens import bearing
 from rs_onboard.geo.pose import Pose
 from rs_onboard.geo.rotation import NADIR_MOUNT, from_roll_pitch_yaw, multiply
@@ -104,6 +104,34 @@ def test_what_stands_against_a_footprint_is_said(camera, pose, reason):
     corners, found = footprint(camera, pose)
     assert corners is None
     assert reason in found
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.floats(-90, -62), st.floats(-180, 180))
+def test_of_a_view_that_reaches_the_horizon_the_ground_below_it_is_the_footprint(pitch, yaw):
+    pose = pose_with(orientation=attitude(pitch_deg=pitch, yaw_deg=yaw))
+    assert footprint(CAMERA, pose).corners is None or pitch > -68.4
+    outline = wgs84_to_offset(visible_ground(CAMERA, pose), 46.0, 7.0)
+    # In a frame that looks east: nothing closer than the lowest ray, nothing beyond 5 degrees.
+    c, s = math.cos(math.radians(yaw)), math.sin(math.radians(yaw))
+    ahead, aside = (outline @ np.array([(c, -s), (s, c)])).T
+    nearest = 100 / math.tan(math.radians(90 + pitch) + math.atan(150 / 500))
+    assert ahead.min() == pytest.approx(nearest, rel=1e-6)
+    distances = np.hypot(ahead, aside)
+    highest = math.radians(90 + pitch) - math.atan(150 / 500)
+    if highest < math.radians(4.5):
+        assert distances.max() == pytest.approx(100 / math.tan(math.radians(5)), rel=1e-3)
+    assert area(outline) == pytest.approx(-signed(outline))
+
+
+def signed(corners):
+    x, y = corners.T
+    return np.sum(x * np.roll(y, -1) - np.roll(x, -1) * y) / 2
+
+
+def test_a_view_of_the_sky_alone_shows_no_ground():
+    assert visible_ground(CAMERA, pose_with(orientation=attitude(pitch_deg=-120.0))) is None
+    assert visible_ground(CAMERA, pose_with(orientation=None)) is None
 
 
 LENSES = [

@@ -139,13 +139,24 @@ def test_a_footprint_is_a_closed_counter_clockwise_ring_around_the_vehicle(pipel
     [
         ({'height_m': None}, 'height above ground unknown'),
         ({'orientation': None}, 'attitude unknown'),
-        ({'orientation': (math.sqrt(0.5), 0.0, 0.0, math.sqrt(0.5))}, 'reaches the horizon'),
+        ({'orientation': (0.0, 0.0, 0.0, 1.0)}, 'reaches the horizon'),
     ],
 )
 def test_without_a_footprint_the_geometry_is_null_and_the_reason_given(pipeline, changes, reason):
     feature = strict(json.dumps(frame_feature(flown(pipeline, **changes))))
     assert feature['geometry'] is None
     assert reason in feature['properties']['footprint_unknown']
+
+
+def test_of_a_view_of_the_horizon_the_ground_that_is_seen_is_drawn(pipeline):
+    level = {'orientation': (math.sqrt(0.5), 0.0, 0.0, math.sqrt(0.5))}
+    results = flown(pipeline, **level)
+    feature = strict(json.dumps(frame_feature(results)))
+    assert feature['geometry']['type'] == 'Polygon'
+    assert 'reaches the horizon' in feature['properties']['footprint_unknown']
+    (ring,) = feature['geometry']['coordinates']
+    assert area(ring) > 0
+    assert 'corners' not in frame_record(results)['footprint']
 
 
 def test_results_without_their_frame_say_so(pipeline):
