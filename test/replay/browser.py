@@ -60,9 +60,9 @@ class Browser:
             os.dup2(1000, 3)
             os.dup2(1001, 4)
 
-        self._process = subprocess.Popen(  # noqa: PLW1509  (dup2 alone is safe after a fork)
+        self._process = subprocess.Popen(
             [path, *ARGUMENTS, f'--user-data-dir={profile}', 'about:blank'],
-            preexec_fn=arrange,
+            preexec_fn=arrange,  # noqa: PLW1509  (dup2 alone is safe after a fork)
             close_fds=False,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
