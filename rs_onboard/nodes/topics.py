@@ -66,7 +66,7 @@ INPUTS = (
         'geometry_msgs/msg/QuaternionStamped',
         'tiler',
         'in',
-        'Camera attitude, optical frame to ENU (`gimbal_topic`); wins over the attitude.',
+        'Camera attitude (`gimbal_topic`, `gimbal_message`, `gimbal_axes`); goes before the mount.',
     ),
     TopicInfo(
         'mavros/global_position/rel_alt',
@@ -208,7 +208,7 @@ PUBLISHER_OUTPUTS = (
         'std_msgs/msg/String',
         'publisher',
         'out',
-        'One GeoJSON feature a frame: footprint (WGS 84, flat ground) and all results.',
+        'GeoJSON (WGS 84): the footprint of a frame and all it shows, with covariances.',
         result=True,
     ),
     TopicInfo(
