@@ -52,9 +52,9 @@ TEXT = CardText(
         data=(DataSource('none', 'none', 'none', ''),),
     ),
     evaluation=(
-        '193 tiles of LEVIR-CD at image scale (new buildings among all that differs), by `rs_onboard '
-        'evaluate`: it says how little a difference of colour knows of buildings. Constants were '
-        'set by hand on two dates of NAIP over North Dakota, which have no labels.'
+        '193 tiles of LEVIR-CD at image scale (new buildings among all that differs), by '
+        '`rs_onboard evaluate`: it says how little a difference of colour knows of buildings. '
+        'Constants were set by hand on two dates of NAIP over North Dakota, which have no labels.'
     ),
     limits=(
         'Tells that ground looks different, not why: a crop or a shadow is a change like a house.',
