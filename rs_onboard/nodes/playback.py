@@ -11,6 +11,7 @@ from rclpy.node import Node
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rosgraph_msgs.msg import Clock
 
+from rs_onboard.nodes import names
 from rs_onboard.nodes.exchange import LATCHED_QOS
 from rs_onboard.nodes.image_messages import ns_to_stamp
 
@@ -55,7 +56,9 @@ class PlaybackNode(Node):
         """Create the publishers of topics (name to type) before the first message is due."""
         for topic, type_name in topics.items():
             kind = message_class(type_name)
-            self._publishers_by_topic[topic] = self.create_publisher(kind, topic, PLAYBACK_QOS)
+            # Static frames are latched; a reader that wants that takes nothing else.
+            qos = LATCHED_QOS if topic == names.TF_STATIC else PLAYBACK_QOS
+            self._publishers_by_topic[topic] = self.create_publisher(kind, topic, qos)
 
     def connected(self) -> bool:
         """Return whether anybody listens to every topic."""

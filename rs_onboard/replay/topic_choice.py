@@ -18,9 +18,12 @@ from rs_onboard.replay.topics import (
     COMPRESSED_IMAGE,
     FIX,
     GIMBAL,
+    GIMBAL_ANGLES,
     HEIGHT,
     IMAGE_TYPES,
     IMU,
+    TF_MESSAGE,
+    TF_STATIC,
 )
 
 if TYPE_CHECKING:
@@ -39,6 +42,10 @@ OTHER_TOPICS: Mapping[str, tuple[str, str]] = {
     'height_topic': (HEIGHT, 'no height'),
 }
 
+# Parameters that change the type of a topic, or ask for one more.
+GIMBAL_MESSAGE, ANGLES = 'gimbal_message', 'angles'
+MOUNT_FROM_TF = 'camera_mount_from_tf'
+
 # Chosen where there is one of them only.
 _UNMISTAKABLE = ('camera_info_topic', 'fix_topic')
 
@@ -49,7 +56,7 @@ class TopicChoice(NamedTuple):
     Attributes:
         image: Topic of the images in the bag.
         values: Parameters of the nodes that say so.
-        topics: Topic in the bag by parameter, where there is one.
+        topics: Topic in the bag by the parameter that asks for it, where there is one.
         notes: What the user must know about the choice.
     """
 
@@ -86,7 +93,7 @@ def choose_topics(
         'image_transport': 'compressed' if compressed else 'raw',
     }
     topics: dict[str, str] = {}
-    for parameter, (type_name, without) in OTHER_TOPICS.items():
+    for parameter, (type_name, without) in _wanted(given).items():
         wanted = _absolute(str(given.get(parameter, defaults[parameter])))
         found = bag.topics.get(wanted)
         if _usable(found, type_name):
@@ -102,11 +109,24 @@ def choose_topics(
         else:
             why = _why_not(found, type_name, wanted)
             notes.append(_missing(parameter, why, others, type_name, without))
+    if given.get(MOUNT_FROM_TF):
+        if _usable(bag.topics.get(TF_STATIC), TF_MESSAGE):
+            topics[MOUNT_FROM_TF] = TF_STATIC
+        else:
+            notes.append(f'{MOUNT_FROM_TF}: nothing on {TF_STATIC}, so no place of the camera')
     if 'gimbal_topic' in topics or 'imu_topic' in topics:
         # One attitude is enough, unless the user asked for the other one.
         unneeded = ('gimbal_topic', 'imu_topic')
         notes = [x for x in notes if not x.startswith(unneeded) or x.split(':')[0] in given]
     return TopicChoice(image, values, topics, tuple(notes))
+
+
+def _wanted(given: Mapping[str, object]) -> dict[str, tuple[str, str]]:
+    """Return type, and what is missing without it, by parameter of a topic."""
+    wanted = dict(OTHER_TOPICS)
+    if given.get(GIMBAL_MESSAGE) == ANGLES:
+        wanted['gimbal_topic'] = (GIMBAL_ANGLES, OTHER_TOPICS['gimbal_topic'][1])
+    return wanted
 
 
 def _given_image(bag: Bag, given: Mapping[str, object]) -> str:

@@ -12,7 +12,10 @@ CAMERA_INFO = 'sensor_msgs/msg/CameraInfo'
 FIX = 'sensor_msgs/msg/NavSatFix'
 IMU = 'sensor_msgs/msg/Imu'
 GIMBAL = 'geometry_msgs/msg/QuaternionStamped'
+GIMBAL_ANGLES = 'geometry_msgs/msg/Vector3Stamped'
 HEIGHT = 'std_msgs/msg/Float64'
+TF_MESSAGE = 'tf2_msgs/msg/TFMessage'
+TF_STATIC = '/tf_static'
 
 
 @dataclass(frozen=True)

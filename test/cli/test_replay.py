@@ -16,12 +16,12 @@ sys.path.insert(0, str(Path(__file__).parents[1] / 'replay'))
 
 from recordings import MAKER, S, points, record
 
-from flights import COLOURS, START, entries, flight
+from flights import COLOURS, START, entries, flight, tag
 from rs_onboard.cli.main import main
 from rs_onboard.replay.expectations.recorded import RecordedRun
 from rs_onboard.replay.reader import Bag
 from rs_onboard.replay.run_facts import RunFacts
-from rs_onboard.replay.topics import TOPICS
+from rs_onboard.replay.topics import IMU, TOPICS
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = ROOT / 'test' / 'data' / 'bags_tiny'
@@ -213,6 +213,33 @@ def test_alarms_are_true_missed_or_false(tmp_path, capsys):
     assert 'alarms: 1 true, 1 missed, 1 false' in error
     assert 'missed: bag: on fire' in error
     assert 'false: bag (warn, 1 times): fix_topic: nothing on' in error
+
+
+def test_a_mount_from_static_frames_places_the_camera(tmp_path):
+    header = MAKER.header(START, 'base_link')
+    vector = MAKER.make('geometry_msgs/msg/Vector3', x=0.0, y=0.0, z=0.0)
+    # Straight down, the image top towards the nose.
+    turn = MAKER.quaternion((2**-0.5, -(2**-0.5), 0.0, 0.0))
+    transform = MAKER.make('geometry_msgs/msg/Transform', translation=vector, rotation=turn)
+    kind = 'geometry_msgs/msg/TransformStamped'
+    frame = MAKER.make(kind, header=header, child_frame_id='camera_optical', transform=transform)
+    frames = MAKER.make('tf2_msgs/msg/TFMessage', transforms=[frame])
+    found = [('/tf_static', 'tf2_msgs/msg/TFMessage', frames, START)]
+    for number in range(3):
+        time = START + number * S // 2
+        found.append((TOPICS.imu, IMU, MAKER.imu(time, tag(number)), time))
+    bag = record(tmp_path / 'flight', [*found, *(x for x in entries(3) if x[0] != TOPICS.gimbal)])
+    status, out = replay(bag, tmp_path / 'out', '--set=camera_mount_from_tf=true')
+    assert status == 0
+    records = [json.loads(line) for line in (out / 'results.jsonl').read_text().splitlines()]
+    assert all(len(r['footprint']['corners']) == 4 for r in records)
+
+
+def test_a_latency_budget_is_not_applied_and_that_is_said(tmp_path, bag, capsys):
+    status, out = replay(bag, tmp_path / 'out', '--set=frame_budget_ms=1')
+    assert status == 0
+    assert 'frame_budget_ms: not applied in lock-step' in capsys.readouterr().out
+    assert RunFacts.read(out).statuses['scene'] == {'ok': 4}
 
 
 @pytest.mark.parametrize(

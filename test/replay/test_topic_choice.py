@@ -108,3 +108,17 @@ def test_a_topic_of_the_wrong_type_is_not_used(tmp_path):
     assert any(
         'is std_msgs/msg/Float64, expected sensor_msgs/msg/NavSatFix' in x for x in choice.notes
     )
+
+
+def test_the_type_of_the_gimbal_and_static_frames_follow_the_parameters(tmp_path):
+    angles = {'gimbal_message': 'angles', 'camera_mount_from_tf': True}
+    choice = choose(flight(tmp_path / 'bag'), angles)
+    assert 'gimbal_topic' not in choice.topics
+    text = ' '.join(choice.notes)
+    assert 'expected geometry_msgs/msg/Vector3Stamped' in text
+    assert 'camera_mount_from_tf: nothing on /tf_static' in text
+    frames = ('/tf_static', 'tf2_msgs/msg/TFMessage')
+    message = MAKER.make(frames[1], transforms=[])
+    path = record(tmp_path / 'with', [(*frames, message, START), *entries(2)])
+    assert choose(path, angles).topics['camera_mount_from_tf'] == '/tf_static'
+    assert 'camera_mount_from_tf' not in choose(path).topics

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from rs_onboard.nodes import names
 from rs_onboard.nodes.frame_maker import FrameMaker
 from rs_onboard.replay.errors import BagError
+from rs_onboard.replay.topic_choice import MOUNT_FROM_TF
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -64,6 +65,7 @@ class Feed:
             'imu_topic': lambda message, _: self._maker.add_imu(message),
             'gimbal_topic': lambda message, _: self._maker.add_gimbal(message),
             'height_topic': self._maker.add_height,
+            MOUNT_FROM_TF: lambda message, _: self._maker.add_static_frames(message),
         }
         self._takers = {topic: takers[name] for name, topic in choice.topics.items()}
         if settings.camera_mount_from_tf and names.TF_STATIC in bag.topics:

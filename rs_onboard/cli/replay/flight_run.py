@@ -28,6 +28,13 @@ if TYPE_CHECKING:
     from rs_onboard.replay.topic_choice import TopicChoice
 
 
+# Results that depend on how busy the machine was could not be the same again.
+BUDGET_NOTE = (
+    'frame_budget_ms: not applied in lock-step, where every frame gets all tasks on all tiles; '
+    'replay with --ros to see its steps'
+)
+
+
 @dataclass(frozen=True)
 class ReplayOptions:
     """What is replayed and how.
@@ -62,6 +69,10 @@ def replay_flight(options: ReplayOptions) -> Ended:
         alarms = Alarms()
         for note in choice.notes:
             alarms.add('bag', 'warn', note)
+        notes = [*choice.notes]
+        if settings.tiler.frame_budget_ms:
+            notes.append(BUDGET_NOTE)
+            alarms.add('replay', 'warn', BUDGET_NOTE)
         progress = Progress(bag.topics[choice.image].count, quiet=options.quiet)
         graph = LockStep(settings, alarms, progress.say)
         feed = Feed(bag, choice, settings.tiler, alarms)
@@ -81,7 +92,7 @@ def replay_flight(options: ReplayOptions) -> Ended:
             cards=graph.cards,
             images=feed.received,
             wall_s=time.monotonic() - started,
-            notes=choice.notes,
+            notes=notes,
             alarms=alarms,
         )
 
