@@ -379,3 +379,45 @@ def test_a_thread_that_ended_is_replaced_and_its_item_is_counted():
     wait_until_idle(worker)
     assert worker.mailbox.counts() == (2, 1, {'error': 1}, 0)
     assert not worker.revive()
+
+
+def give_up_some(worker, answered, done):
+    """Give up every third item that is found in hand, and look at the counters."""
+    while not done.is_set():
+        hand = worker.hand()
+        if hand is not None and hand.item % 3 == 0:
+            worker.abandon(hand, 'hung', answered.append)
+        assert balanced(worker.mailbox.counts())
+        time.sleep(0.0001)
+
+
+def test_every_item_has_one_outcome_however_often_items_are_given_up():
+    sent, answered, left_out, done = [], [], [], threading.Event()
+
+    def work(item):
+        if item % 7 == 0:
+            time.sleep(0.002)
+        if not worker.claim():
+            return 'late'
+        sent.append(item)
+        return None
+
+    worker = Worker('test', work, on_error=refuse_errors)
+    worker.start()
+    watcher = threading.Thread(target=give_up_some, args=(worker, answered, done))
+    watcher.start()
+    for item in range(3000):
+        left_out.append(worker.mailbox.put(item))
+        if item % 5 == 0:
+            time.sleep(0.0002)
+    while worker.mailbox.counts().waiting:
+        time.sleep(0.001)
+    done.set()
+    watcher.join(PATIENCE_S)
+    wait_until_idle(worker)
+    counts = worker.mailbox.counts()
+    replaced = [item for item in left_out if item is not None]
+    assert sorted([*sent, *answered, *replaced]) == list(range(3000))
+    assert counts.done == len(sent)
+    assert counts.dropped.get('hung', 0) == len(answered) == worker.abandoned > 0
+    assert 'late' not in counts.dropped
