@@ -9,6 +9,7 @@ import pytest
 from browser import Browser, find_browser
 from known_runs import flight
 from test_report_changes import flight_with_changes
+from test_report_standouts import flight_with_standouts
 from test_report_steps import flight_with_steps
 
 from rs_onboard.replay.report.page import write_report
@@ -37,6 +38,7 @@ def pages(tmp_path_factory):
         'long': flight(400, pictures={}),
         'changes': flight_with_changes(),
         'steps': flight_with_steps(),
+        'standouts': flight_with_standouts(),
         'empty': flight(0),
     }
     return {name: write_report(folder / f'{name}.html', run) for name, run in runs.items()}
@@ -53,7 +55,7 @@ def test_a_page_asks_for_nothing_and_complains_of_nothing(browser, pages, name):
 
 
 @pytest.mark.parametrize('size', SIZES)
-@pytest.mark.parametrize('name', ['plain', 'long', 'changes', 'steps'])
+@pytest.mark.parametrize('name', ['plain', 'long', 'changes', 'steps', 'standouts'])
 def test_nothing_is_wider_than_the_window(browser, pages, name, size):
     browser.open(pages[name].as_uri(), *size)
     assert browser.ask('document.documentElement.scrollWidth') <= size[0]
@@ -104,6 +106,26 @@ def test_the_map_takes_the_colours_of_the_task_that_is_chosen(browser, pages):
     assert browser.ask('getComputedStyle(document.querySelector(".l0")).display') == 'none'
     assert browser.ask('getComputedStyle(document.querySelector(".l1")).display') == 'flex'
     assert {scene, browser.ask(fill)} <= {'rgb(200, 60, 60)', 'rgb(60, 200, 60)'}
+
+
+def test_frames_that_stand_out_are_shown_alone_and_links_still_lead_to_the_others(browser, pages):
+    shown = (
+        '[...document.querySelectorAll(".frame")].filter(f => f.offsetParent !== null)'
+        '.map(f => f.id)'
+    )
+    browser.open(pages['standouts'].as_uri())
+    assert len(browser.ask(shown)) == 9
+    browser.click('label[for=show-slow]')
+    assert browser.ask(shown) == ['frame-6', 'frame-7', 'frame-8']
+    browser.click('label[for=show-found]')
+    assert browser.ask(shown) == ['frame-4']
+    browser.ask('location.hash = "#frame-1"')
+    assert browser.ask(shown) == ['frame-1', 'frame-4']
+    browser.ask('location.hash = "#view-2"')
+    assert 'frame-2' in browser.ask(shown)
+    browser.ask('location.hash = "#frames"')
+    browser.click('label[for=show-all]')
+    assert len(browser.ask(shown)) == 9
 
 
 @pytest.mark.parametrize('scheme', ['light', 'dark'])

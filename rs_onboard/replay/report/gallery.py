@@ -15,6 +15,7 @@ from rs_onboard.replay.report.frames import (
 )
 from rs_onboard.replay.report.markup import Html, element, join, section, swatch
 from rs_onboard.replay.report.pictures import embed_pictures
+from rs_onboard.replay.report.standouts import Standout, standouts
 from rs_onboard.replay.report.tasks import status_mark
 
 if TYPE_CHECKING:
@@ -38,12 +39,13 @@ def gallery_section(frames: Sequence[FrameView], run: RunSummary) -> Html:
         for before, number, after in zip([None, *shown], shown, [*shown[1:], None], strict=False)
     }
     colours = {task: colours_of(run, task) for task in tasks_of(run)}
+    choices = standouts(frames, tasks_of(run))
     cards = [
         element(
             'article',
             _shot(frame, pictures.get(frame.stamp_ns), beside.get(frame.number)),
             _facts(frame, colours),
-            class_='frame',
+            class_=' '.join(['frame', *(c.word for c in choices if frame.number in c.numbers)]),
             id=f'frame-{frame.number}',
         )
         for frame in frames
@@ -52,8 +54,25 @@ def gallery_section(frames: Sequence[FrameView], run: RunSummary) -> Html:
         'frames',
         'Frames',
         element('p', _coverage(len(frames), len(shown)), class_='quiet'),
+        _switches(len(frames), choices),
         element('div', cards, class_='gallery'),
     )
+
+
+def _switches(frames: int, choices: Sequence[Standout]) -> list[Html]:
+    """Let readers see all frames, or those that stand out; the style sheet does it."""
+    if not choices:
+        return []
+    every = Standout('all', 'all', frozenset(range(frames)))
+    buttons = [element('span', 'Show', class_='quiet')]
+    for one in [every, *choices]:
+        name = f'show-{one.word}'
+        checked = one is every
+        buttons.append(
+            element('input', type='radio', name='show', id=name, class_='show', checked=checked)
+        )
+        buttons.append(element('label', f'{one.title} ({len(one.numbers)})', for_=name))
+    return buttons
 
 
 def _coverage(frames: int, shown: int) -> str:
