@@ -71,6 +71,8 @@ class PerceptionNode(ParameterNode):
         self._fault_cause = ''
         # While a transition is under way, what a node is made of is not looked at.
         self._in_transition = threading.RLock()
+        self._transition_since: tuple[str, float] | None = None
+        self._progress = ''
         self._made_s = time.monotonic()
         self._last_beat_s: float | None = None
         self._next_diagnostics_s = 0.0
@@ -192,6 +194,7 @@ class PerceptionNode(ParameterNode):
         undo: Callable[[], None] | None,
     ) -> TransitionCallbackReturn:
         with self.exchange.watchdog.transition(), self._in_transition:
+            self._progress, self._transition_since = '', (name, time.monotonic())
             try:
                 action()
             except (ValueError, OSError, RuntimeError) as exc:
@@ -205,9 +208,16 @@ class PerceptionNode(ParameterNode):
                 self.component.forget()
                 self.get_logger().debug(f'{reached} after {name}')
                 return _SUCCESS
+            finally:
+                self._transition_since = None
             if undo is not None:
                 self.guarded(undo)()
             return _FAILURE
+
+    def progress(self, text: str) -> None:
+        """Say what takes long, in the log and in the diagnostics until the transition is over."""
+        self._progress = text
+        self.get_logger().info(text)
 
     def _fail(self, name: str, reason: str, exc: Exception) -> None:
         self.fault = reason
@@ -264,10 +274,13 @@ class PerceptionNode(ParameterNode):
         self.guarded(self._look)(now_s, awake_since_s)
 
     def _look(self, now_s: float, awake_since_s: float) -> None:
-        if self._last_beat_s is None or not self._in_transition.acquire(blocking=False):
-            # Not served yet, or busy to load a model: there is nothing to look after.
+        if not self._in_transition.acquire(blocking=False):
+            self._publish_progress(now_s)
             return
         try:
+            if self._last_beat_s is None:
+                # Not served yet, perhaps not even made: there is nothing to look after.
+                return
             if self.state == 'active':
                 self._revive()
                 self.watch(now_s, awake_since_s)
@@ -279,6 +292,20 @@ class PerceptionNode(ParameterNode):
                 self._judge()
         finally:
             self._in_transition.release()
+
+    def _publish_progress(self, now_s: float) -> None:
+        """Publish what takes the node so long; what it is made of is not there yet, or changes."""
+        under_way = self._transition_since
+        if under_way is None or now_s < self._next_diagnostics_s:
+            return
+        self._next_diagnostics_s = now_s + self.settings.diagnostics_period_s
+        name, since_s = under_way
+        text = f'{name} for {now_s - since_s:.0f} s'
+        values = {'state': self.state, 'progress': self._progress}
+        status = self.component.message(f'{text}: {self._progress}'.rstrip(': '), values)
+        array = DiagnosticArray(status=[status])
+        array.header.stamp = self.get_clock().now().to_msg()
+        self._diagnostics.publish(array)
 
     def _look_at_executor(self, now_s: float, beat_s: float) -> None:
         blocked_s = self.exchange.watchdog.blocked_s(beat_s, now_s)

@@ -123,7 +123,7 @@ class ModelNode(PerceptionNode, Generic[A, R]):
         Args:
             settings: The parameters of the node, perhaps with another provider.
         """
-        model = load_task_model(settings, self.task_name, self.get_logger().info)
+        model = load_task_model(settings, self.task_name, self.progress)
         task = self.make_task(model)
         task.warm_up()
         return task

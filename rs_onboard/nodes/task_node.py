@@ -87,7 +87,7 @@ class TaskNode(ModelNode[TileArrival, R], Generic[R]):
         task = super().load_task(settings)
         limited = cast('TileTaskSettings', settings)
         if limited.frame_budget_ms > 0:
-            offer_variants(task, limited, self.get_logger().info)
+            offer_variants(task, limited, self.progress)
         return task
 
     def release(self) -> None:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from pathlib import Path
@@ -12,8 +13,13 @@ import pytest
 
 pytest.importorskip('rclpy', reason='ROS 2 is not installed: run make setup')
 
+from diagnostic_msgs.msg import DiagnosticArray
+
 from rs_onboard.health.machine_watch import MachineLimits
 from rs_onboard.health.readings import MachineReadings, ThermalZone
+from rs_onboard.nodes import model_node
+from rs_onboard.nodes.scene import SceneNode
+from rs_onboard.nodes.start import as_parameters, bring_up
 from rs_onboard.nodes.watchdog import HELD_UP_S, Watchdog
 
 LIMITS = MachineLimits()
@@ -169,6 +175,33 @@ def test_an_executor_that_changes_the_state_of_a_node_is_not_blocked(still):
         assert still.blocked_s(beat_s=100.0, now_s=160.0) == 0.0
     now_s = time.monotonic()
     assert still.blocked_s(beat_s=0.0, now_s=now_s) < 60.0
+
+
+def test_a_node_that_takes_long_to_configure_says_so_meanwhile(graph, colours, monkeypatch):
+    go_on, load = threading.Event(), model_node.load_task_model
+
+    def load_slowly(settings, task, progress):
+        progress('building the engine; this takes minutes')
+        assert go_on.wait(PATIENCE_S)
+        return load(settings, task, progress)
+
+    monkeypatch.setattr(model_node, 'load_task_model', load_slowly)
+    values = {**colours, 'diagnostics_period_s': 0.1}
+    scene = SceneNode(parameter_overrides=as_parameters(values))
+    flown = graph([scene])
+    messages = flown.collect('/diagnostics', DiagnosticArray)
+    loader = threading.Thread(target=bring_up, args=([scene],))
+    loader.start()
+
+    def told():
+        texts = [status.message for message in messages for status in message.status]
+        return any(re.fullmatch('configure for . s: building the engine.*', t) for t in texts)
+
+    flown.wait(told, 'the progress')
+    go_on.set()
+    loader.join(PATIENCE_S)
+    messages.clear()
+    flown.wait(lambda: any(m.status[0].message == 'active' for m in messages), 'the node')
 
 
 def test_a_disk_is_watched_once(still, tmp_path):
