@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import cv2
@@ -32,21 +33,40 @@ MAX_STEPS = 60
 CONVERGED_PX = 1e-7
 INVERTIBLE_PX = 0.01
 
+# To undo a distortion takes longer than all else on the way to the ground. What is asked for again
+# is remembered, up to half a megabyte each.
+MOST_REMEMBERED = 10_000
+
 
 def bearing(pixels: NDArray[np.float64], camera: CameraModel) -> NDArray[np.float64]:
     """Return (N, 3) float64 viewing directions in the camera optical frame with z = 1.
 
     They are NaN where the distortion cannot be undone: a polynomial fitted to a part of the image
-    may fold back on itself further out.
+    may fold back on itself further out. The array may be read-only.
 
     Raises:
         CameraError: The distortion model is none that ROS defines.
     """
+    points = np.ascontiguousarray(pixels, np.float64).reshape(-1, 2)
+    if len(points) > MOST_REMEMBERED:
+        return _bearing(points, camera)
+    return _remembered(points.tobytes(), camera)
+
+
+@lru_cache(maxsize=32)
+def _remembered(pixels: bytes, camera: CameraModel) -> NDArray[np.float64]:
+    """Return the directions of pixels that are asked for with every frame: of borders and grids."""
+    rays = _bearing(np.frombuffer(pixels, np.float64).reshape(-1, 2), camera)
+    rays.flags.writeable = False
+    return rays
+
+
+def _bearing(pixels: NDArray[np.float64], camera: CameraModel) -> NDArray[np.float64]:
     matrix, coefficients, fisheye = _lens(camera)
     if not len(pixels):
         # OpenCV takes no empty array.
         return np.empty((0, 3))
-    points = np.ascontiguousarray(pixels, np.float64).reshape(-1, 1, 2)
+    points = pixels.reshape(-1, 1, 2)
     undistort = cv2.fisheye.undistortPoints if fisheye else cv2.undistortPoints
     start = undistort(points, matrix, coefficients).reshape(-1, 1, 2)
     plane = np.asarray(start, np.float64)

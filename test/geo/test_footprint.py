@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from rs_onboard.geo.camera import CameraModel
 from rs_onboard.geo.errors import CameraError
 from rs_onboard.geo.footprint import footprint, ground_offsets, visible_ground, within_date_line
-from rs_onboard.geo.lens import bearing
+from rs_onboard.geo.lens import MOST_REMEMBERED, bearing
 from rs_onboard.geo.pose import Pose
 from rs_onboard.geo.rotation import NADIR_MOUNT, from_roll_pitch_yaw, multiply
 from rs_onboard.geo.wgs84 import offset_to_wgs84, wgs84_to_offset
@@ -157,6 +157,19 @@ def test_undoing_the_distortion_is_the_inverse_of_the_lens(model, coefficients):
     pixels, _ = project(plane.reshape(-1, 1, 3), np.zeros(3), np.zeros(3), matrix, lens)
     found = bearing(pixels.reshape(-1, 2), camera)
     assert found == pytest.approx(plane, abs=1e-6)
+
+
+def test_directions_that_are_remembered_are_those_of_their_camera_and_pixels():
+    camera = CameraModel(1920, 1080, 1100.0, 1090.0, 950.0, 545.0, *LENSES[2])
+    other = dataclasses.replace(camera, distortion=(0.1, 0.0, 0.0, 0.0, 0.0))
+    some = np.random.default_rng(1).uniform(0, 1000, (50, 2))
+    many = np.tile(some, (MOST_REMEMBERED // 40, 1))
+    for lens in (camera, other, camera):
+        assert (bearing(some, lens) == bearing(many, lens)[:50]).all()
+        assert (bearing(some[::-1], lens) == bearing(many, lens)[49::-1]).all()
+    assert not (bearing(some, camera) == bearing(some, other)).all()
+    with pytest.raises(ValueError, match='read-only'):
+        bearing(some, camera)[0] = 0.0
 
 
 def test_where_a_lens_model_folds_back_there_is_no_direction():
