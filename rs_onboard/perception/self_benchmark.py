@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -101,9 +102,12 @@ def known_or_measured(
         began = clock()
         costs = measure(models, batch=batch, limit_s=limit_s, clock=clock)
         spent_s = clock() - began
+        busy = machine_is_busy()
+        if busy:
+            notes.append(f'costs are not kept: {busy}; they are measured again at the next start')
         try:
             # What could not be timed within the limit is tried again next time.
-            if len(costs) == len(models):
+            if len(costs) == len(models) and not busy:
                 write_costs(cache, key, costs)
         except OSError as exc:
             notes.append(
@@ -118,6 +122,14 @@ def known_or_measured(
     ]
     offered, refused = choose_offered(costs, least_agreement)
     return Measured(costs, spent_s, (*notes, *refused), offered)
+
+
+def machine_is_busy() -> str:
+    """Say why times measured now are not those of this machine; empty where they are."""
+    load, cores = os.getloadavg()[0], os.cpu_count() or 1
+    if load <= cores:
+        return ''
+    return f'the machine was busy (load {load:.1f} on {cores} cores)'
 
 
 def measure(

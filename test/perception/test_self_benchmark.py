@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import time
 
 import numpy as np
@@ -106,6 +107,14 @@ def test_int8_is_offered_only_where_it_is_faster_and_close_enough():
         assert said.startswith(reason)
 
 
+@pytest.fixture(autouse=True)
+def load(monkeypatch):
+    """Let tests say how busy the machine is."""
+    found = [0.5]
+    monkeypatch.setattr(os, 'getloadavg', lambda: (found[0], found[0], found[0]))
+    return found
+
+
 def known(models, cache, *, limit_s=2.0, clock=None):
     return known_or_measured(
         models,
@@ -201,6 +210,14 @@ def test_a_cache_that_cannot_be_written_costs_a_measurement_and_no_more(tmp_path
     found = flown(blocked / 'costs')
     assert found.costs
     assert any('Set budget.cache' in note for note in found.notes)
+
+
+def test_what_is_measured_on_a_busy_machine_is_not_kept(tmp_path, load):
+    load[0] = 1e3
+    found = flown(tmp_path)
+    assert found.costs
+    assert 'costs are not kept: the machine was busy (load 1000.0' in found.notes[0]
+    assert not list(tmp_path.iterdir())
 
 
 def test_what_was_not_timed_is_said_and_tried_again_next_time(tmp_path):

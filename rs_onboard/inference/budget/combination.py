@@ -126,10 +126,16 @@ def best(
     return found
 
 
-def cheapest_running(loads: Sequence[TaskLoad], conditions: Conditions) -> Combination:
-    """Return the least that tells what the machine can do: the first task at its last step."""
-    steps = [ladder(load)[-2] if k == 0 else OFF for k, load in enumerate(loads)]
+def one_running(loads: Sequence[TaskLoad], number: int, conditions: Conditions) -> Combination:
+    """Return what is least while one task, of a number, runs at all."""
+    steps = [ladder(load)[-2] if k == number else OFF for k, load in enumerate(loads)]
     return evaluate(loads, steps, conditions)
+
+
+def probe(loads: Sequence[TaskLoad], conditions: Conditions) -> Combination:
+    """Return the least that tells what the machine can do: the cheapest task at its last step."""
+    works = [load.work_ms(ladder(load)[-2]) for load in loads]
+    return one_running(loads, works.index(min(works)), conditions)
 
 
 def _better(candidate: Combination, found: Combination | None, above: float) -> bool:

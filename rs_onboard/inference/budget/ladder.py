@@ -53,7 +53,7 @@ class Step:
             return 'off'
         share = '' if self.share == 1.0 else f', {self.share:.0%} of the tiles'
         stride = '' if self.every == 1 else f', every {ordinal(self.every)} frame'
-        return f'{self.variant}{share}{stride}'
+        return f'{self.variant or "not measured yet"}{share}{stride}'
 
 
 OFF = Step('', 0.0, 0)

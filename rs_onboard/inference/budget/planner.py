@@ -17,14 +17,15 @@ from rs_onboard.inference.budget.combination import (
     Combination,
     Conditions,
     best,
-    cheapest_running,
     evaluate,
     makespan,
+    one_running,
+    probe,
 )
 from rs_onboard.inference.budget.ladder import ladder
 from rs_onboard.inference.budget.machine_state import MachineState
 from rs_onboard.inference.budget.plan import Plan, Switch
-from rs_onboard.inference.budget.track import AGE_S, Track
+from rs_onboard.inference.budget.track import AGE_FRAMES, AGE_S, Track
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -176,11 +177,13 @@ def plan(state: PlannerState, seen: Observation) -> PlannerState:
 
 def _remember(state: PlannerState, seen: Observation) -> PlannerState:
     now = seen.now_s
-    slowdown, overhead = state.slowdown.recent(now), state.overhead_ms.recent(now)
-    other = {task: track.recent(now) for task, track in state.other_ms.items()}
+    gap_s = 0.0 if state.seen_s is None else now - state.seen_s
+    age_s = max(AGE_S, AGE_FRAMES * gap_s)
+    slowdown, overhead = state.slowdown.recent(now, age_s), state.overhead_ms.recent(now, age_s)
+    other = {task: track.recent(now, age_s) for task, track in state.other_ms.items()}
     for frame in seen.finished:
         at_s = min(now, frame.began_s)
-        if now - at_s > AGE_S:
+        if now - at_s > age_s:
             # It tells what the machine was like when it began.
             continue
         sample = _slowdown(frame, seen)
@@ -188,9 +191,9 @@ def _remember(state: PlannerState, seen: Observation) -> PlannerState:
         overhead = overhead.add(at_s, _overhead(frame))
         for task, ran in frame.ran.items():
             other[task] = other.get(task, Track()).add(at_s, ran.other_ms)
-    period = state.period_ms.recent(now)
-    if state.seen_s is not None:
-        period = period.add(now, (now - state.seen_s) * 1e3)
+    period = state.period_ms.recent(now, age_s)
+    if gap_s > 0.0:
+        period = period.add(now, gap_s * 1e3)
     kept = sum(frame.latency_ms <= seen.budget_ms for frame in seen.finished)
     return replace(
         state,
@@ -297,9 +300,11 @@ def _up(
     better = None
     if not blocked:
         better = best(seen.loads, UP_MARGIN * budget, usual, above=current.worth)
-    if better is not None and not state.slowdown.samples and all(s.off for s in current.steps):
-        # Nothing is known of the machine while nothing runs: the least that tells goes first.
-        better = cheapest_running(seen.loads, usual)
+    blind = all(step.off for step in current.steps)
+    if not blocked and blind:
+        # Nothing tells of the machine while nothing runs: the least that does goes first, whatever
+        # was known before.
+        better = probe(seen.loads, replace(usual, slowdown=1.0))
     if better is None:
         return replace(state, better_since_s=None)
     since = seen.now_s if state.better_since_s is None else state.better_since_s
@@ -307,6 +312,9 @@ def _up(
     if seen.now_s - max(since, state.changed_s) < state.hold_s:
         return state
     state = replace(state, better_since_s=None, raised_s=seen.now_s)
+    if blind:
+        state = replace(state, slowdown=Track())
+        return _switch(state, seen, better, f'tried after {state.hold_s:.0f} s', 'up')
     reason = f'{better.predicted_ms:.0f} ms predicted for {state.hold_s:.0f} s'
     return _switch(state, seen, better, reason, 'up')
 
@@ -320,7 +328,7 @@ def _on_probation(state: PlannerState, now_s: float) -> PlannerState:
 
 def _least(seen: Observation, conditions: Conditions) -> Combination:
     """Return what to do when even nothing does not fit: tasks are not what takes the time."""
-    return cheapest_running(seen.loads, conditions)
+    return one_running(seen.loads, 0, conditions)
 
 
 def _fits(current: Plan, loads: Sequence[TaskLoad]) -> bool:

@@ -7,9 +7,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-# Samples that count, and how long [s].
+# Samples that count, and how long at least [s]; so many frames at least.
 SAMPLES = 20
-AGE_S = 10.0
+AGE_S = 6.0
+AGE_FRAMES = 4
 
 # Share of the samples that are not above the level.
 LEVEL = 0.9
@@ -25,9 +26,9 @@ class Track:
         """Remember a value."""
         return Track((*self.samples, (now_s, value))[-SAMPLES:])
 
-    def recent(self, now_s: float) -> Track:
-        """Forget what is too old to say anything."""
-        return Track(tuple(item for item in self.samples if now_s - item[0] <= AGE_S))
+    def recent(self, now_s: float, age_s: float = AGE_S) -> Track:
+        """Forget what is older than a time [s], and so says nothing any more."""
+        return Track(tuple(item for item in self.samples if now_s - item[0] <= age_s))
 
     def level(self, otherwise: float) -> float:
         """Return a value that nine of ten do not exceed, or that the last two both reach.

@@ -140,8 +140,7 @@ def test_from_nothing_at_all_the_least_is_tried_first():
     planned = [frame.planned for frame in frames]
     assert off in planned
     after = planned[len(planned) - 1 - planned[::-1].index(off) + 1]
-    assert after.startswith('detection: int8, 25% of the tiles')
-    assert 'segmentation: off' in after
+    assert after.startswith('detection: off; segmentation: off; scene: int8, 25% of the tiles')
     assert frames[-1].planned == BEST
 
 
