@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from rs_onboard.inference.card import ModelCard, TaskName
     from rs_onboard.nodes.lifecycle import PerceptionNode
     from rs_onboard.perception.results import FrameResults
+    from rs_onboard.replay.alarms import Level
     from rs_onboard.replay.reader import BagMessage
 
 # A frame that has no result after this time will not get one.
@@ -278,7 +279,7 @@ class Flight:
         elif topic == names.DIAGNOSTICS and self._sent:
             for status in deserialize_message(cdr, DiagnosticArray).status:
                 if status.level >= DiagnosticStatus.WARN:
-                    level = 'warn' if status.level == DiagnosticStatus.WARN else 'error'
+                    level: Level = 'warn' if status.level == DiagnosticStatus.WARN else 'error'
                     self._alarms.add(status.name.partition(':')[0], level, status.message)
 
     def _notes(self) -> list[str]:

@@ -163,9 +163,10 @@ def _create(base: sqlite3.Connection) -> None:
             f'geom MULTIPOLYGON, {typed}, properties TEXT)'
         )
         base.execute(
-            'INSERT INTO gpkg_contents (table_name, data_type, identifier, srs_id) '
-            "VALUES (?1, 'features', ?1, ?2)",
-            (name, SRS),
+            'INSERT INTO gpkg_contents (table_name, data_type, identifier, last_change, srs_id) '
+            "VALUES (?1, 'features', ?1, ?2, ?3)",
+            # That of the newest frame, and none is in it: the same frames give the same bytes.
+            (name, _time(0), SRS),
         )
         base.execute(
             "INSERT INTO gpkg_geometry_columns VALUES (?, 'geom', 'MULTIPOLYGON', ?, 0, 0)",

@@ -25,7 +25,7 @@ from rs_onboard.replay.topics import IMU, TOPICS
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = ROOT / 'test' / 'data' / 'bags_tiny'
-SAME = ('results.jsonl', 'results.geojson', 'run.json', 'results/results.mcap')
+SAME = ('results.jsonl', 'results.geojson', 'results.gpkg', 'run.json', 'results/results.mcap')
 
 
 def replay(bag, out, *options, colours=True):
@@ -89,6 +89,15 @@ def test_the_shipped_models_give_the_same_bytes_with_any_number_of_threads(tmp_p
         for threads in (1, 2)
     ]
     assert bytes_of(folders[0]) == bytes_of(folders[1])
+
+
+def test_the_bundled_flight_is_as_its_expectations_say(tmp_path, capsys):
+    flights = ROOT / 'flights'
+    expected = f'--expect={flights / "brighton_beach.expect.yaml"}'
+    status, _ = replay(flights / 'brighton_beach', tmp_path, expected, colours=False)
+    captured = capsys.readouterr()
+    assert status == 0, captured.err
+    assert '14 frames; alarms: 0 true, 0 missed, 0 false' in captured.out
 
 
 def test_an_earlier_run_in_the_same_folder_is_replaced(tmp_path, bag):

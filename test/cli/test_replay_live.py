@@ -80,7 +80,7 @@ def test_all_ways_to_run_a_flight_give_the_same_bytes(tmp_path, bag):
         ('nodes', ['--ros', '--composition=nodes']),
     ):
         live = replayed(bag, tmp_path / name, *options)
-        for file in ('results.jsonl', 'results.geojson'):
+        for file in ('results.jsonl', 'results.geojson', 'results.gpkg'):
             assert (live / file).read_bytes() == (lockstep / file).read_bytes(), (name, file)
         facts = [RecordedRun(folder).facts for folder in (live, lockstep)]
         assert facts[0].models == facts[1].models

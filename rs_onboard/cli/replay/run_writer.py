@@ -174,8 +174,8 @@ def part_timings(folder: Path) -> list[dict[str, Any]]:
     path = folder / 'results.jsonl'
     lines = path.read_text(encoding='utf-8').splitlines() if path.is_file() else []
     records = in_order([json.loads(line) for line in lines])
-    for written in (path, folder / 'results.geojson'):
-        written.unlink(missing_ok=True)
+    for ending in ('jsonl', 'geojson', 'gpkg'):
+        (folder / f'results.{ending}').unlink(missing_ok=True)
     files, timings = ResultFiles(folder), GrowingFile(folder / TIMINGS)
     for record in records:
         files.write_record(without_timing(record))
