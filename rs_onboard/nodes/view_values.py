@@ -31,7 +31,9 @@ def view_values(camera: CameraModel | None, pose: Pose | None) -> dict[str, str]
     if camera is not None:
         values[CAMERA] = json.dumps(dataclasses.asdict(camera))
     if pose is not None:
-        fields = {item.name: getattr(pose, item.name) for item in dataclasses.fields(pose)}
+        # The terrain stays behind: it is large, and what is far from the camera needs it only.
+        names = [item.name for item in dataclasses.fields(pose) if item.name != 'terrain']
+        fields = {name: getattr(pose, name) for name in names}
         for name in COVARIANCES:
             if fields[name] is not None:
                 fields[name] = fields[name].tolist()

@@ -20,6 +20,7 @@ from vision_msgs.msg import BoundingBox2DArray
 from rs_onboard.geo.camera import CameraModel
 from rs_onboard.geo.errors import CameraError
 from rs_onboard.geo.pose import Pose
+from rs_onboard.geo.terrain import Terrain
 from rs_onboard.inference.card import load_card
 from rs_onboard.nodes.image_messages import (
     camera_from_message,
@@ -158,12 +159,30 @@ def test_reports_survive_the_topic_to_the_last_digit(status, reason, gsd, latenc
 
 def test_camera_and_pose_travel_with_the_tiles():
     camera = CameraModel(640, 480, 500.25, 501.0, 319.5, 240.1, 'plumb_bob', (0.1, -0.2, 0, 0, 0))
-    pose = Pose(123, 46.123456789, -7.5, 500.0, 60.5, (0.5, -0.5, 0.5, 0.5), np.eye(3) * 2.5)
+    terrain = Terrain('dem', np.zeros((2, 2), np.float32), 7.0, 46.0, (0.1, 0.1))
+    pose = dataclasses.replace(
+        Pose(123, 46.123456789, -7.5, 500.0, 60.5, (0.5, -0.5, 0.5, 0.5), np.eye(3) * 2.5),
+        orientation_covariance=np.eye(3) * 1e-4,
+        height_sigma_m=1.5,
+        assumed=('attitude',),
+        terrain=terrain,
+    )
     scale = TileScale(1.0, 0.1, '')
     found = view_from_message(sent(scale_message(HEADER, 'detection', scale, camera, pose)))
     assert found[0] == camera
-    np.testing.assert_array_equal(found[1].position_covariance, pose.position_covariance)
-    bare = dataclasses.replace(pose, height_m=None, orientation=None, position_covariance=None)
+    for name in ('position_covariance', 'orientation_covariance'):
+        np.testing.assert_array_equal(getattr(found[1], name), getattr(pose, name))
+    assert (found[1].height_sigma_m, found[1].assumed) == (1.5, ('attitude',))
+    assert found[1].terrain is None
+    bare = dataclasses.replace(
+        pose,
+        height_m=None,
+        orientation=None,
+        position_covariance=None,
+        orientation_covariance=None,
+        height_sigma_m=None,
+        unknown='gimbal stale by 1.00 s',
+    )
     again = view_from_message(sent(scale_message(HEADER, 'scene', scale, None, bare)))
     assert again == (None, bare)
     assert view_from_message(scale_message(HEADER, 'scene', scale)) == (None, None)
