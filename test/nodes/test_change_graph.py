@@ -304,6 +304,25 @@ def test_a_truncated_map_is_refused_in_configure(ros, settings, tmp_path):
     node.destroy_node()
 
 
+@pytest.mark.parametrize('crs', [None, 'EPSG:4326'])
+def test_a_map_without_a_place_is_refused_in_configure(ros, settings, tmp_path, crs):
+    """No georeference, and metres that are said to be degrees."""
+    rasterio = pytest.importorskip('rasterio', reason='rasterio is not installed: reads GeoTIFF')
+    path = tmp_path / 'lost.tif'
+    place = rasterio.transform.from_origin(485900, 5209245, 5, 5)
+    with rasterio.open(
+        path, 'w', driver='GTiff', count=3, height=40, width=40, dtype='uint8', crs=crs,
+        transform=place,
+    ) as file:  # fmt: skip
+        file.write(np.random.default_rng(0).integers(0, 256, (3, 40, 40), np.uint8))
+    overrides = {**settings, 'change.reference': str(path)}
+    node = ChangeNode(parameter_overrides=[Parameter(k, value=v) for k, v in overrides.items()])
+    node.trigger_configure()
+    assert node.state == 'unconfigured'
+    assert ('found no georeference' if crs is None else 'nowhere on the globe') in node.fault
+    node.destroy_node()
+
+
 def test_the_change_node_goes_down_and_comes_up_again(graph, settings):
     flown = graph(make_nodes(settings))
     assert bring_up(flown.nodes)

@@ -20,8 +20,9 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import Image
 
-from rs_onboard.nodes import lifecycle
+from rs_onboard.nodes import watched_node
 from rs_onboard.nodes.camera import CameraNode
+from rs_onboard.nodes.change import ChangeNode
 from rs_onboard.nodes.process import make_nodes
 from rs_onboard.nodes.publisher import PublisherNode
 from rs_onboard.nodes.scene import SceneNode
@@ -209,7 +210,7 @@ def test_other_parameters_are_refused_while_configured_with_the_way_out(make, co
 
 
 @pytest.mark.parametrize(
-    'kind', [CameraNode, TilerNode, SceneNode, SegmentationNode, PublisherNode]
+    'kind', [CameraNode, TilerNode, SceneNode, SegmentationNode, ChangeNode, PublisherNode]
 )
 def test_described_parameters_are_those_of_the_settings(make, kind):
     node = make(kind)
@@ -248,7 +249,7 @@ def test_diagnostics_are_published_by_every_node_in_every_state(graph, colours):
 
 
 @pytest.mark.parametrize(
-    'kind', [CameraNode, TilerNode, SceneNode, SegmentationNode, PublisherNode]
+    'kind', [CameraNode, TilerNode, SceneNode, SegmentationNode, ChangeNode, PublisherNode]
 )
 def test_no_attribute_of_a_node_hides_one_that_rclpy_keeps(make, kind):
     """A second meaning of, say, `_subscriptions` breaks the executor far away from its cause."""
@@ -266,6 +267,6 @@ def test_no_attribute_of_a_node_hides_one_that_rclpy_keeps(make, kind):
 def test_a_node_that_waits_for_the_clock_of_a_bag_says_so(make, monkeypatch):
     node = make(TilerNode, use_sim_time=True)
     assert node.diagnostic().level == DiagnosticStatus.OK
-    monkeypatch.setattr(lifecycle, 'CLOCK_GRACE_S', 0.0)
+    monkeypatch.setattr(watched_node, 'CLOCK_GRACE_S', 0.0)
     assert node.diagnostic().level == DiagnosticStatus.WARN
     assert '/clock' in node.diagnostic().message

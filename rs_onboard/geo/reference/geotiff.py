@@ -132,20 +132,9 @@ class GeoTiff:
             raise MapError(f'{self._path}: found no bands; expected red, green and blue, or grey.')
 
     def _describe(self) -> MapInfo:
-        from rasterio.warp import (  # noqa: PLC0415  (as above)
-            calculate_default_transform,
-            transform_bounds,
-        )
-
-        west, south, east, north = transform_bounds(
-            self._file.crs, 'EPSG:4326', *self._file.bounds, densify_pts=21
-        )
+        (west, south, east, north), pixel = self._on_globe()
         middle = (south + north) / 2
-        # Pixels warped to Mercator as they lie, whatever the units of the original.
-        transform, _, _ = calculate_default_transform(
-            self._file.crs, WEB_MERCATOR, self._file.width, self._file.height, *self._file.bounds
-        )
-        gsd = abs(transform.a) * float(np.cos(np.radians(middle)))
+        gsd = pixel * float(np.cos(np.radians(middle)))
         finest = min(MAX_ZOOM, zoom_for(gsd, middle))
         tags = {name.upper(): str(value) for name, value in self._file.tags().items()}
         date = next((tags[name] for name in DATE_TAGS if name in tags), '')
@@ -161,6 +150,34 @@ class GeoTiff:
             attribution=tags.get('TIFFTAG_COPYRIGHT', ''),
             crs=self._file.crs.to_string(),
         )
+
+    def _on_globe(self) -> tuple[tuple[float, float, float, float], float]:
+        """Return west, south, east, north [deg] and the side of a pixel in Web Mercator [m]."""
+        from rasterio.warp import (  # noqa: PLC0415  (as above)
+            calculate_default_transform,
+            transform_bounds,
+        )
+
+        file = self._file
+        try:
+            bounds = transform_bounds(file.crs, 'EPSG:4326', *file.bounds, densify_pts=21)
+            # Pixels warped as they lie, whatever the units of the original.
+            transform, _, _ = calculate_default_transform(
+                file.crs, WEB_MERCATOR, file.width, file.height, *file.bounds
+            )
+        except Exception as exc:  # noqa: BLE001  (GDAL's own errors have no common public type)
+            bounds, transform, reason = (), None, ' '.join(str(exc).split())[:200]
+        else:
+            reason = f'corners at {[round(value, 3) for value in bounds]} degrees'
+        west, south, east, north = bounds or (0.0, 0.0, 0.0, 0.0)
+        if not (-180 <= west < east <= 180 and -90 <= south < north <= 90):
+            here = ', '.join(f'{value:g}' for value in file.bounds)
+            raise MapError(
+                f'{self._path}: found coordinates {here} in {file.crs.to_string()[:80]}, which are '
+                f'nowhere on the globe ({reason}); expected a coordinate system that the '
+                'coordinates are in. Assign the right one with gdal_translate -a_srs ...'
+            )
+        return (west, south, east, north), abs(float(transform.a))
 
     def _is_image(self, band: int) -> bool:
         """Say whether a band that is called alpha holds values instead, as the infrared of NAIP."""

@@ -162,3 +162,21 @@ def test_a_fourth_band_is_transparency_or_infrared_by_what_it_holds(tmp_path):
         shares.append(sum(TILE * TILE if t.seen is None else t.seen.sum() for t in tiles))
         assert max(int(t.image[..., 0].max()) for t in tiles) > 220
     assert shares[0] == pytest.approx(shares[1] / 2, rel=0.02)
+
+
+LOCAL = 'LOCAL_CS["site",UNIT["metre",1]]'
+
+
+@pytest.mark.parametrize(
+    ('crs', 'origin', 'message'),
+    [
+        ('EPSG:4326', (485900, 5209245), 'coordinates 485900, .* in EPSG:4326, which are nowhere'),
+        (LOCAL, (0, 300), 'which are nowhere on the globe'),
+    ],
+)
+def test_a_coordinate_system_that_does_not_fit_is_named(tmp_path, crs, origin, message):
+    """Metres that are said to be degrees, and a system that lies nowhere."""
+    place = rasterio.transform.from_origin(*origin, 5, 5)
+    path = write(tmp_path / 'lost.tif', paint(64), crs=crs, transform=place)
+    with pytest.raises(MapError, match=message):
+        GeoTiff(path)
