@@ -222,8 +222,10 @@ class FrameBudget:
         allowed: Allowance = self.state.plan.allowance(task, self._frame, len(selection.tiles))
         if allowed.skip:
             return tiles.selecting(selection.skipped(allowed.skip))
-        memory = self._memories.setdefault(task, TileMemory())
-        kept = selection.keep(memory.select(tiles, allowed.tiles), NO_TIME)
+        kept = selection
+        if allowed.tiles < len(selection.tiles):
+            memory = self._memories.setdefault(task, TileMemory())
+            kept = selection.keep(memory.select(tiles, allowed.tiles), NO_TIME)
         doubt = '; '.join(filter(None, (selection.doubt, allowed.doubt)))
         return tiles.selecting(replace(kept, variant=allowed.variant, doubt=doubt))
 

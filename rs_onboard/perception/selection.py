@@ -36,7 +36,8 @@ class Selection:
 
     def keep(self, tiles: Collection[int], reason: str) -> Selection:
         """Leave out, and count under a reason, what is not among some tiles."""
-        kept = tuple(number for number in self.tiles if number in tiles)
+        wanted = frozenset(tiles)
+        kept = tuple(number for number in self.tiles if number in wanted)
         lost = len(self.tiles) - len(kept)
         if not lost:
             return self

@@ -34,7 +34,7 @@ NEAR, INTEREST = 2.0, 3.0
 # Two places are the same within this share of the side of a tile.
 SAME_PLACE = 0.5
 # Places that are remembered, the last ones.
-MAX_PLACES = 1000
+MAX_PLACES = 500
 
 
 def choose(
@@ -89,18 +89,16 @@ class TileMemory:
         """
         now_s = tiles.header.stamp_ns / 1e9
         selected = np.array(tiles.selection.tiles, np.intp)
-        boxes = np.array([tiles.grid.box(number) for number in selected]).reshape(-1, 4)
-        centres = boxes[:, :2] + boxes[:, 2:] / 2 - 0.5
-        sides = boxes[:, 2:].max(axis=1) if len(boxes) else np.empty(0)
+        centres, half = _centres(tiles.grid, selected)
         # The right edge of each tile tells its size on the ground.
-        edges = centres + np.stack([sides / 2, np.zeros(len(sides))], axis=1)
+        edges = centres + np.array([half, 0.0])
         places, ends = self._places(
             np.concatenate([centres, edges]), tiles.camera, tiles.pose, now_s
         )
-        half = np.linalg.norm(ends - places, axis=1)
-        reach = 2 * _apart(tiles.grid) * half
+        size = np.linalg.norm(ends - places, axis=1)
+        reach = 2 * _apart(tiles.grid) * size
         unseen_s = self._looked.age(places, reach, now_s, FORGET_S)
-        near = self._found.age(places, 2 * half, now_s, FORGET_S) < NEAR_S
+        near = self._found.age(places, 2 * size, now_s, FORGET_S) < NEAR_S
         chosen = choose(unseen_s, count, near=near, interest=interest)
         self._looked.add(places[chosen], now_s)
         return tuple(int(number) for number in selected[chosen])
@@ -148,6 +146,15 @@ class TileMemory:
         return places[:middle], places[middle:]
 
 
+def _centres(grid: TileGrid, numbers: NDArray[np.intp]) -> tuple[NDArray[np.float64], float]:
+    """Return the centres (N, 2) of tiles and half of their longer side [px of the frame]."""
+    rows, columns = np.divmod(numbers, len(grid.xs))
+    sy, sx = grid.frame_height / grid.height, grid.frame_width / grid.width
+    x = (np.asarray(grid.xs)[columns] + grid.tile_width / 2) * sx - 0.5
+    y = (np.asarray(grid.ys)[rows] + grid.tile_height / 2) * sy - 0.5
+    return np.stack([x, y], axis=1), max(grid.tile_width * sx, grid.tile_height * sy) / 2
+
+
 def _apart(grid: TileGrid) -> float:
     """Return within what share of its side another place is that of the tile itself."""
     steps = [b - a for starts in (grid.ys, grid.xs) for a, b in itertools.pairwise(starts)]
@@ -181,7 +188,8 @@ class _Places:
         """Return how long ago something was within reach of places (N, 2) last, (N,) [s]."""
         if not len(self._at) or not len(places):
             return np.full(len(places), otherwise)
-        apart = np.linalg.norm(places[:, None] - self._at[None], axis=2)
+        x, y = (places[:, axis, None] - self._at[None, :, axis] for axis in (0, 1))
         # Comparisons with NaN, beyond the horizon, are false.
-        when = np.where(apart <= reach[:, None] * (1 + 1e-9), self._when_s[None], -np.inf)
+        close = x * x + y * y <= (reach * reach * (1 + 1e-9))[:, None]
+        when = np.where(close, self._when_s[None], -np.inf)
         return np.asarray(np.clip(now_s - when.max(axis=1), 0.0, otherwise))

@@ -140,4 +140,4 @@ def test_memory_is_bounded():
     memory = TileMemory()
     for number in range(80):
         memory.select(tiles_at(number), 20)
-    assert len(memory._looked._at) <= 1000
+    assert len(memory._looked._at) <= 500
