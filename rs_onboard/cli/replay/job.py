@@ -154,7 +154,8 @@ def state_of(facts: RunFacts, verdict: Verdict | None) -> tuple[State, str]:
         text = [x.first for x in facts.alarms if x.source == 'bag' and x.level == 'error']
         return 'damaged', text[0] if text else facts.damage
     if verdict is not None and verdict.differences:
-        return 'differs', str(verdict.differences[0]).strip()
+        first = verdict.differences[0]
+        return 'differs', f'{first.where}: {first.what}'
     if not facts.results:
         return 'empty', 'no image gave a result'
     return 'ok', ''
