@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from rs_onboard.nodes.lifecycle import PerceptionNode
     from rs_onboard.nodes.settings import TilerSettings
     from rs_onboard.perception.results import DetectionResult, FrameResults, TaskResult
-    from rs_onboard.perception.tiler import CutTiles
+    from rs_onboard.perception.tiler import CutTiles, Tiler
 
 
 class BudgetLink:
@@ -38,13 +38,14 @@ class BudgetLink:
 
     Args:
         node: The tiler.
-        tasks: Tasks that work on its tiles.
+        tiler: Cuts its tiles.
     """
 
-    def __init__(self, node: PerceptionNode, tasks: tuple[TaskName, ...]) -> None:
+    def __init__(self, node: PerceptionNode, tiler: Tiler) -> None:
         self._node = node
-        self._tasks = tasks
-        self._budget = FrameBudget(cast('TilerSettings', node.settings).budget_priorities)
+        self._tasks = tuple(tiler.plans)
+        priorities = cast('TilerSettings', node.settings).budget_priorities
+        self._budget = FrameBudget(priorities, tiler.filter.area)
         self._connected: list[tuple[str, Callable[[Any], None]]] = []
         self._subscriptions: list[Any] = []
         self._told = ''

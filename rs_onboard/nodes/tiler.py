@@ -55,7 +55,7 @@ class TilerNode(PerceptionNode):
         self._source = FrameSource(self, self.settings, self._worker.mailbox.put)
         self._frames = Outlet(self, self.exchange, names.FRAMES)
         self._outlets = {task: self._outlet(task) for task in self._tiler.plans}
-        self._budget = BudgetLink(self, tuple(self._tiler.plans))
+        self._budget = BudgetLink(self, self._tiler)
 
     def start(self) -> None:
         """Take frames."""

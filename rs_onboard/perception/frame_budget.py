@@ -14,13 +14,14 @@ import numpy as np
 from rs_onboard.inference.budget.ladder import TaskLoad, VariantCost
 from rs_onboard.inference.budget.machine_state import MachineState
 from rs_onboard.inference.budget.planner import Finished, Observation, PlannerState, Ran, plan
-from rs_onboard.perception.tile_choice import TileMemory
+from rs_onboard.perception.tile_choice import TileMemory, shares_within
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from numpy.typing import ArrayLike
 
+    from rs_onboard.geo.area import Area
     from rs_onboard.geo.camera import CameraModel
     from rs_onboard.geo.pose import Pose
     from rs_onboard.inference.budget.plan import Allowance
@@ -71,10 +72,12 @@ class FrameBudget:
 
     Args:
         priorities: Tasks, the most important first; others come after them.
+        area: What is of interest and looked at more often; None for everything alike.
     """
 
-    def __init__(self, priorities: Sequence[str]) -> None:
+    def __init__(self, priorities: Sequence[str], area: Area | None = None) -> None:
         self._priorities = tuple(priorities)
+        self._area = area
         self._lock = threading.Lock()
         self._costs: dict[str, TaskCosts] = {}
         self._learned: dict[str, VariantCost] = {}
@@ -225,7 +228,8 @@ class FrameBudget:
         kept = selection
         if allowed.tiles < len(selection.tiles):
             memory = self._memories.setdefault(task, TileMemory())
-            kept = selection.keep(memory.select(tiles, allowed.tiles), NO_TIME)
+            interest = None if self._area is None else shares_within(self._area, tiles)
+            kept = selection.keep(memory.select(tiles, allowed.tiles, interest), NO_TIME)
         doubt = '; '.join(filter(None, (selection.doubt, allowed.doubt)))
         return tiles.selecting(replace(kept, variant=allowed.variant, doubt=doubt))
 

@@ -20,6 +20,7 @@ from rs_onboard.geo.wgs84 import wgs84_to_offset
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from rs_onboard.geo.area import Area
     from rs_onboard.geo.camera import CameraModel
     from rs_onboard.geo.pose import Pose
     from rs_onboard.perception.tiler import TileSet
@@ -35,6 +36,8 @@ NEAR, INTEREST = 2.0, 3.0
 SAME_PLACE = 0.5
 # Places that are remembered, the last ones.
 MAX_PLACES = 500
+# A tile is looked at in so many parts a side to say how much of it is in an area.
+PARTS = 3
 
 
 def choose(
@@ -65,6 +68,31 @@ def choose(
     numbers = np.arange(len(unseen_s))
     aside = np.abs(numbers - (len(numbers) - 1) / 2)
     return np.sort(np.lexsort((numbers, aside, -weight))[:count])
+
+
+def shares_within(area: Area, tiles: TileSet) -> NDArray[np.float64] | None:
+    """Return the share of each selected tile, (N,) 0 to 1, that lies in an area.
+
+    Returns:
+        None where nobody knows what the tiles show.
+    """
+    if tiles.pose is None:
+        return None
+    centres, half = _centres(tiles.grid, np.array(tiles.selection.tiles, np.intp))
+    along = np.linspace(-half, half, PARTS + 1)
+    lattice = np.stack(np.meshgrid(along, along), axis=-1)
+    pixels = centres[:, None, None] + lattice
+    ground = locate(pixels.reshape(-1, 2), tiles.camera, tiles.pose).offsets
+    if ground is None:
+        return None
+    at = ground.reshape(-1, PARTS + 1, PARTS + 1, 2)
+    quads = np.stack([at[:, :-1, :-1], at[:, :-1, 1:], at[:, 1:, 1:], at[:, 1:, :-1]], axis=3)
+    parts = quads.reshape(-1, 4, 2)
+    inside = np.zeros(len(parts))
+    sure = np.flatnonzero(np.isfinite(parts).all(axis=(1, 2)))
+    pose = tiles.pose
+    inside[sure] = area.meets(parts[sure], pose.latitude_deg, pose.longitude_deg)
+    return np.asarray(inside.reshape(len(centres), -1).mean(axis=1))
 
 
 class TileMemory:

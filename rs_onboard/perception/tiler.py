@@ -222,7 +222,7 @@ class Tiler:
         self, plans: Mapping[TaskName, TilePlan], tile_filter: TileFilter | None = None
     ) -> None:
         self.plans = dict(plans)
-        self._filter = tile_filter or TileFilter()
+        self.filter = tile_filter or TileFilter()
 
     def cut(self, frame: Frame) -> dict[TaskName, CutTiles]:
         """Lay out the tiles of a frame for every task; pixels are copied when a task asks."""
@@ -232,7 +232,7 @@ class Tiler:
             task: make_grid(plan, header.height, header.width, scale=scales[task].scale)
             for task, plan in self.plans.items()
         }
-        chosen = self._filter.select(list(grids.values()), frame)
+        chosen = self.filter.select(list(grids.values()), frame)
         return {
             task: CutTiles(frame, grid, scales[task], cache, selection)
             for (task, grid), selection in zip(grids.items(), chosen, strict=True)

@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_frames import camera_for, frame_of, nadir_pose
 
+from rs_onboard.geo.area import Area
 from rs_onboard.perception.selection import Selection
-from rs_onboard.perception.tile_choice import TileMemory, choose
+from rs_onboard.perception.tile_choice import TileMemory, choose, shares_within
 from rs_onboard.perception.tiler import Tiler
 from rs_onboard.perception.tiles import TilePlan
 
@@ -95,6 +96,23 @@ def test_an_area_of_interest_is_looked_at_more_often():
         seen.update(memory.select(tiles_at(number), 4, interest))
     assert min(seen[n] for n in range(6)) > 1.5 * max(seen[n] for n in range(6, 24))
     assert min(seen[n] for n in range(24)) > 5
+
+
+def test_the_share_of_a_tile_in_an_area_is_told_where_the_ground_is_known():
+    # The image top looks east: the west half of the ground is the lower half of the image.
+    corners = [(6.0, 45.0), (7.0, 45.0), (7.0, 47.0), (6.0, 47.0)]
+    area = Area('west', ((np.array(corners),),))
+    shares = shares_within(area, tiles_at(0, camera=CAMERA, pose=nadir_pose()))
+    assert (shares[:6] == 0.0).all()
+    # Parts that touch the border count.
+    assert (shares[6:12] < 0.4).all()
+    assert (shares[12:] > 0.99).all()
+    middle = shares_within(area, tiles_at(0, TilePlan(256, 384), camera=CAMERA, pose=nadir_pose()))
+    assert 0.3 < middle[0] < 0.7
+    assert shares_within(area, tiles_at(0)) is None
+    some = tiles_at(0, camera=CAMERA, pose=nadir_pose())
+    some = some.selecting(some.selection.keep({0, 20}, 'beyond the horizon'))
+    assert shares_within(area, some).tolist() == [0.0, 1.0]
 
 
 def test_ground_that_comes_into_view_goes_before_ground_already_seen():
