@@ -170,16 +170,19 @@ class PoseBuffer:
         wrong = '' if math.isfinite(height_m) else f'{height_m} m'
         self._add('height', self._heights, stamp_ns, height_m, wrong)
 
-    def refuse(self, source: str, reason: str) -> None:
-        """Count a message of a source (`fix`, `imu`, `gimbal`, `height`) that is no sample.
+    def refuse(self, source: str, reason: str, *, invalid: bool = False) -> None:
+        """Remember that a source sent something that is no sample.
 
         Args:
-            source: The source.
-            reason: Added to what is said while nothing better comes.
+            source: `fix`, `imu`, `gimbal` or `height`.
+            reason: Added to what is said of the source while nothing better comes.
+            invalid: Whether to count it with the bad samples.
         """
         with self._changed:
             self._refused[source] = reason
             self._has_gimbal = self._has_gimbal or source == 'gimbal'
+            if invalid:
+                self.unusual[f'{source}_invalid'] += 1
 
     def at(self, stamp_ns: int) -> Pose | NoPose:
         """Interpolate the pose to an image stamp [ns]."""

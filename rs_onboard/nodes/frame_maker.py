@@ -171,8 +171,7 @@ class FrameMaker:
             message, axes=settings.gimbal_axes, yaw_lock=settings.gimbal_yaw_lock
         )
         if isinstance(attitude, str):
-            self.poses.unusual['gimbal_invalid'] += 1
-            self.poses.refuse('gimbal', f'the last one was refused: {attitude}')
+            self.poses.refuse('gimbal', f'the last one was refused: {attitude}', invalid=True)
             return
         self.poses.add_gimbal(stamp_to_ns(message.header.stamp), attitude)
 

@@ -266,6 +266,7 @@ def test_angles_that_a_gimbal_does_not_know_are_named():
     maker.imu(seconds=11.0)
     reason = maker.frame(11.0).pose.unknown
     assert reason.startswith('gimbal stale by 1.00 s, the last one was refused: it has no pitch')
+    assert maker.maker.values()['pose.gimbal_invalid'] == '1'
 
 
 def test_a_gimbal_that_sends_nan_from_the_start_leaves_no_attitude_to_guess():
