@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import cv2
 import numpy as np
 
+from rs_onboard.geo.footprint import locate
 from rs_onboard.geo.gsd import ground_scale
 from rs_onboard.geo.rotation import rotation_matrix
 from rs_onboard.perception.lettering import (
@@ -71,17 +72,30 @@ def north_in_image(pose: Pose | None) -> tuple[float, float] | None:
 
 def scale_bar(frame: Frame | None, width: float) -> ScaleBar | None:
     """Return a bar for a frame of this width [px], None where its scale is unknown."""
-    if frame is None:
+    gsd_m = scale_across(frame)
+    if frame is None or gsd_m is None:
         return None
-    scale = ground_scale(frame.camera, frame.pose)
-    if scale.gsd_m is None:
-        return None
-    metres = round_distance(MOST_OF_WIDTH * width * scale.gsd_m)
+    metres = round_distance(MOST_OF_WIDTH * width * gsd_m)
     text = f'{metres:g} m' if metres < 1000.0 else f'{metres / 1000.0:g} km'
     tilt = frame.pose.tilt_rad() if frame.pose is not None else None
     if tilt is not None and tilt > OBLIQUE_RAD:
         text += ' at the centre'
-    return ScaleBar(metres / scale.gsd_m, text)
+    return ScaleBar(metres / gsd_m, text)
+
+
+def scale_across(frame: Frame | None) -> float | None:
+    """Return the ground along a row of the image at its centre [m/px], None where unknown.
+
+    It is not the ground sample distance of a frame, which is told across the tilt.
+    """
+    if frame is None or ground_scale(frame.camera, frame.pose).gsd_m is None:
+        return None
+    assert frame.camera is not None
+    row = np.array([(frame.camera.cx + step, frame.camera.cy) for step in (-1.0, 1.0)])
+    ground = locate(row, frame.camera, frame.pose).offsets
+    if ground is None or np.isnan(ground).any():
+        return None
+    return float(np.linalg.norm(ground[1] - ground[0])) / 2.0
 
 
 def round_distance(most: float) -> float:

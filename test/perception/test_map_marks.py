@@ -18,7 +18,13 @@ from rs_onboard.geo.pose import Pose
 from rs_onboard.geo.rotation import NADIR_MOUNT, from_roll_pitch_yaw, multiply
 from rs_onboard.perception.frame import Frame, FrameHeader
 from rs_onboard.perception.lettering import Style
-from rs_onboard.perception.map_marks import MapMarks, north_in_image, round_distance, scale_bar
+from rs_onboard.perception.map_marks import (
+    MapMarks,
+    north_in_image,
+    round_distance,
+    scale_across,
+    scale_bar,
+)
 
 WIDTH, HEIGHT, FOCAL = 640, 480, 500.0
 CAMERA = CameraModel(width=WIDTH, height=HEIGHT, fx=FOCAL, fy=FOCAL, cx=WIDTH / 2, cy=HEIGHT / 2)
@@ -81,9 +87,17 @@ def test_a_bar_is_as_long_on_the_ground_as_it_says(height):
 def test_an_oblique_view_says_that_its_bar_holds_at_the_centre():
     assert scale_bar(frame(pose(pitch=0.02)), WIDTH).text == '10 m'
     assert scale_bar(frame(pose(pitch=0.3)), WIDTH).text.endswith('m at the centre')
-    assert scale_bar(frame(pose(pitch=0.8)), WIDTH) is None
+    assert scale_bar(frame(pose(pitch=math.pi / 2)), WIDTH) is None
     assert scale_bar(frame(replace(pose(), height_m=None)), WIDTH) is None
     assert scale_bar(None, WIDTH) is None
+
+
+@pytest.mark.parametrize('tilt', [0.1, 0.5])
+def test_the_bar_lies_along_the_rows_whichever_way_the_view_is_tilted(tilt):
+    across = 50.0 / math.cos(tilt) / FOCAL
+    # With the nose to the top of the image, pitch tilts the view along its columns.
+    assert scale_across(frame(pose(pitch=tilt))) == pytest.approx(across, rel=1e-3)
+    assert scale_across(frame(pose(roll=tilt))) == pytest.approx(across / math.cos(tilt), rel=1e-3)
 
 
 @given(st.floats(1e-3, 1e6))
