@@ -271,12 +271,22 @@ def test_trouble_of_the_machine_is_told_by_its_entry_alone(flight, monkeypatch, 
 
 
 def test_a_callback_that_hangs_fails_every_node_of_the_process(flight, monkeypatch):
-    from rs_onboard.nodes import lifecycle
+    from rs_onboard.nodes import watched_node
 
-    monkeypatch.setattr(lifecycle, 'BLOCKED_S', 0.3)
+    monkeypatch.setattr(watched_node, 'BLOCKED_S', 0.3)
     flight['tiler'].create_timer(0.01, lambda: time.sleep(2.0), clock=flight['tiler'].steady_clock)
     flight.wait(
         lambda: all(node.component.causes() for node in flight.nodes), 'all nodes to say it'
     )
     causes = {finding.cause for node in flight.nodes for finding in node.component.causes()}
     assert causes == {'executor_blocked'}
+
+
+def test_a_fault_in_the_diagnostics_themselves_is_told_instead_of_silence(flight):
+    def fail():
+        raise KeyError('provider')
+
+    flight['scene'].health = fail
+    flight['publisher'].entries = fail
+    causes = {'unexpected_error': 'DEGRADED'}
+    flight.expect(scene=causes, publisher=causes)

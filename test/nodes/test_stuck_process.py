@@ -18,11 +18,11 @@ PATIENCE_S = 60.0
 # A node one of whose callbacks never comes back, so that not even a signal ends it in order.
 SCRIPT = """
 import sys, threading
-from rs_onboard.nodes import lifecycle, start
+from rs_onboard.nodes import start, watched_node
 from rs_onboard.nodes.start import as_parameters, run_nodes
 from rs_onboard.nodes.tiler import TilerNode
 
-lifecycle.BLOCKED_S, lifecycle.STUCK_S, start.STUCK_END_S = 0.3, 0.6, 0.5
+watched_node.BLOCKED_S, watched_node.STUCK_S, start.STUCK_END_S = 0.3, 0.6, 0.5
 
 
 def make(values):

@@ -18,7 +18,7 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import String
 from test_graph import image_message, results_of
 
-from rs_onboard.nodes import lifecycle
+from rs_onboard.nodes import watched_node
 from rs_onboard.nodes.exchange import Exchange, Outlet, Writer
 from rs_onboard.nodes.process import make_nodes
 from rs_onboard.nodes.start import bring_up
@@ -81,7 +81,7 @@ def test_two_cameras_in_two_namespaces_do_not_mix(graph, colours):
 
 
 def test_a_graph_that_waits_for_the_clock_of_a_bag_works_all_the_same(graph, colours, monkeypatch):
-    monkeypatch.setattr(lifecycle, 'CLOCK_GRACE_S', 0.0)
+    monkeypatch.setattr(watched_node, 'CLOCK_GRACE_S', 0.0)
     flown = graph(make_nodes({**colours, 'use_sim_time': True, 'max_age_s': 1.0}))
     assert bring_up(flown.nodes)
     results = results_of(flown)
