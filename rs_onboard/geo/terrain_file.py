@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 MAX_CELLS = 4096 * 4096
 
 WGS84 = 'EPSG:4326'
+# No land is lower or higher [m]; what is there all the same is a void that nobody declared (-9999,
+# -32768), which would be a pit with walls ten kilometres high.
+LOWEST_M, HIGHEST_M = -500.0, 9000.0
+
 METRES = {'', 'm', 'metre', 'metres', 'meter', 'meters'}
 
 
@@ -128,5 +132,7 @@ def _in_degrees(file: Any) -> tuple[NDArray[np.float32], Any]:
 
 
 def _filled(file: Any) -> NDArray[np.float32]:
-    band = file.read(1, masked=True)
-    return np.asarray(band.astype(np.float32).filled(np.nan))
+    heights = np.asarray(file.read(1, masked=True).astype(np.float32).filled(np.nan), np.float32)
+    with np.errstate(invalid='ignore'):
+        heights[(heights < LOWEST_M) | (heights > HIGHEST_M)] = np.nan
+    return heights

@@ -73,10 +73,13 @@ def test_heights_of_a_projected_model_are_where_the_projection_puts_them(tmp_pat
     assert np.nanmin(terrain.heights) > 200.0
 
 
-def test_cells_without_data_are_unknown(tmp_path):
+@pytest.mark.parametrize(('void', 'options'), [(-77, {'nodata': -77}), (-9999, {}), (32767, {})])
+def test_cells_without_data_are_unknown_also_where_the_file_does_not_say_so(
+    tmp_path, void, options
+):
     heights = np.full((4, 4), 250, np.float32)
-    heights[1, 1] = -9999
-    terrain = read_terrain(write(tmp_path / 'dem.tif', heights, nodata=-9999))
+    heights[1, 1] = void
+    terrain = read_terrain(write(tmp_path / 'dem.tif', heights, **options))
     assert height_at(terrain, 46.097, 7.003) == pytest.approx(250.0)
     assert 'knows no ground' in terrain.under(Pose(0, 46.0985, 7.0015, 900.0, 1.0, None)).unknown
 
