@@ -16,7 +16,7 @@ from rs_onboard.nodes.node_settings import DEFAULT_TASKS, TASKS
 from rs_onboard.nodes.parameter_file import check_parameter_file, lookup, parse_assignments
 
 LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'fatal']
-OVERRIDES = ('image_topic', 'image_transport', 'camera_info_topic', 'source')
+OVERRIDES = ('image_topic', 'image_transport', 'camera_info_topic', 'source', 'frame_budget_ms')
 AS_FILE = 'empty: as in params_file'
 
 
@@ -52,6 +52,11 @@ ARGUMENTS = [
         choices=['', 'raw', 'compressed'],
     ),
     argument('camera_info_topic', '', f'Topic of the camera intrinsics; {AS_FILE}.'),
+    argument(
+        'frame_budget_ms',
+        '',
+        f'Most a frame may take from its arrival to its results [ms], 0 for no limit; {AS_FILE}.',
+    ),
     argument(
         'record',
         '',
