@@ -48,7 +48,7 @@ class TileFilter:
         """Choose the tiles of a frame for each grid; all where nobody knows what they show."""
         if self._is_plain(frame):
             return [Selection.whole(len(grid)) for grid in grids]
-        return [self._select(grid, frame) for grid in grids]
+        return [self.select_one(grid, frame) for grid in grids]
 
     def _is_plain(self, frame: Frame) -> bool:
         """Say whether every tile is worth a look, told by the border of the frame alone.
@@ -66,7 +66,8 @@ class TileFilter:
         most = float(scales.max() / scales.min())
         return self.gsd_ratio <= 0.0 or most <= self.gsd_ratio
 
-    def _select(self, grid: TileGrid, frame: Frame) -> Selection:
+    def select_one(self, grid: TileGrid, frame: Frame) -> Selection:
+        """Choose the tiles of a frame by a look at every one of them."""
         whole = Selection.whole(len(grid))
         camera, pose = frame.camera, frame.pose
         corners = _corners(grid)

@@ -8,6 +8,8 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from small_frames import frame_of, model_of, nadir_pose
 
 from rs_onboard.geo.area import Area
@@ -143,3 +145,16 @@ def test_what_is_left_out_is_counted_in_the_report_and_unknown_in_the_mask():
     unknown = result.labels == UNKNOWN_LABEL
     assert unknown[0].all()
     assert not unknown[-1].any()
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.floats(0, 80), st.floats(-180, 180), st.floats(0, 4).filter(lambda r: r == 0 or r > 1))
+def test_the_short_way_keeps_what_a_look_at_every_tile_keeps(tilt_deg, turn_deg, ratio):
+    turn = from_roll_pitch_yaw(0.0, 0.0, math.radians(turn_deg))
+    tilt = from_roll_pitch_yaw(math.radians(tilt_deg), 0.0, 0.0)
+    orientation = multiply(multiply(NADIR_MOUNT, turn), tilt)
+    frame = frame_with(nadir_pose(orientation=orientation))
+    grid = Tiler({'scene': PLAN}).cut(frame)['scene'].grid
+    tile_filter = TileFilter(gsd_ratio=ratio)
+    (chosen,) = tile_filter.select([grid], frame)
+    assert chosen == tile_filter.select_one(grid, frame)
