@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import struct
@@ -175,6 +176,19 @@ def test_another_database_is_not_written_to(tmp_path):
         GeoPackage(path)
     with pytest.raises(OSError, match='unable to open'):
         GeoPackage(tmp_path / 'nowhere' / 'results.gpkg')
+
+
+@pytest.mark.skipif(shutil.which('ogrinfo') is None, reason='GDAL is not installed')
+def test_gdal_reads_what_is_written(tmp_path):
+    path = tmp_path / 'results.gpkg'
+    package = GeoPackage(path)
+    package.append([feature('segment', coordinates=[SQUARE, HOLE], area_m2=12.5)])
+    package.close()
+    command = ['ogrinfo', '-ro', '-al', str(path)]
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert 'Warning' not in told
+    assert 'area_m2 (Real) = 12.5' in told
+    assert 'MULTIPOLYGON (((7 46,' in told
 
 
 CRASHING = """
