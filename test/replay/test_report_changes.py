@@ -12,7 +12,7 @@ import pytest
 from known_runs import frame_record, model_card, run_of, task_record
 from pages import Page, rows
 
-from rs_onboard.replay.report.changes import changed_places
+from rs_onboard.replay.report.changes import area_text, changed_places
 from rs_onboard.replay.report.frames import frames_of
 from rs_onboard.replay.report.page import write_report
 
@@ -102,3 +102,14 @@ def test_the_frames_of_the_places_are_shown_beside_the_map_each_once(tmp_path):
     text = path.read_text(encoding='utf-8')
     assert text.count('beside the map, with what changed') == 2
     assert 'Frame 2, and the map as it would show it' in text
+
+
+def test_a_frame_says_what_it_shows(page):
+    facts = page.one('article', id='frame-0').text
+    assert 'changes not confirmed 2' in facts
+    assert 'confirmed changes 1' in page.one('article', id='frame-2').text
+
+
+def test_large_areas_are_told_in_hectares():
+    assert area_text(9_999.4) == '9999 m\u00b2'
+    assert area_text(65_111.0) == '6.5 ha'

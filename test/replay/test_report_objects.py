@@ -77,3 +77,9 @@ def test_without_objects_or_places_the_page_is_still_whole(tmp_path, items):
 
 def test_a_flight_without_detection_has_no_such_section(tmp_path):
     assert 'median length' not in written(flight(), tmp_path)
+
+
+def test_a_frame_lists_its_objects_by_class(tmp_path):
+    page = written(run([thing(), thing(), thing('plane')], []), tmp_path)
+    assert 'ship <b>2</b>' in page
+    assert 'plane <b>1</b>' in page

@@ -94,7 +94,7 @@ def changes_of(
         [
             join(swatch(one.colour), one.name),
             'confirmed' if one.confirmed else 'not confirmed',
-            f'{one.region["area_m2"]:.0f} m\u00b2' if 'area_m2' in one.region else '',
+            area_text(one.region['area_m2']) if 'area_m2' in one.region else '',
             percent(one.region['score']),
             f'{one.region["finds"]} of {one.region["looks"]}' if 'looks' in one.region else '',
             one.frame.task('change').get('map_date') or '',
@@ -130,6 +130,11 @@ def _comparisons(found: Sequence[ChangedPlace], comparisons: Mapping[int, bytes]
         for one in frames
         if one.stamp_ns in pictures
     ]
+
+
+def area_text(area_m2: float) -> str:
+    """Write an area, in hectares where it has many."""
+    return f'{area_m2:.0f} m\u00b2' if area_m2 < 10_000.0 else f'{area_m2 / 10_000.0:.1f} ha'
 
 
 def _area(one: ChangedPlace) -> float:

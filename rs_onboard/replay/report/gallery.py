@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections import Counter
+from typing import TYPE_CHECKING, Any
 
+from rs_onboard.replay.report.changes import CANDIDATE_COLOUR, CONFIRMED_COLOUR
 from rs_onboard.replay.report.frames import (
     UNKNOWN,
     UNKNOWN_COLOUR,
@@ -19,7 +21,7 @@ from rs_onboard.replay.report.standouts import Standout, standouts
 from rs_onboard.replay.report.tasks import status_mark
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from rs_onboard.inference.card import TaskName
     from rs_onboard.replay.report.frames import FrameView
@@ -158,8 +160,27 @@ def _task(frame: FrameView, task: TaskName, colours: Mapping[str, str]) -> Html 
         )
         for finding in frame.findings(task)[:TOP]
     ]
+    found += [
+        element('span', swatch(colour), f'{name} ', element('b', count), class_='finding')
+        for name, colour, count in _counted(record, colours)
+    ]
     status = record.get('status', UNKNOWN)
     doubt = None
     if status != 'ok':
         doubt = element('p', status_mark(status), f' {task}: {record.get("reason", "")}')
     return join(element('p', found) if found else None, doubt)
+
+
+def _counted(
+    record: Mapping[str, Any], colours: Mapping[str, str]
+) -> Iterator[tuple[str, str, int]]:
+    """Yield name, colour and number of the objects of each class, most first, and of changes."""
+    names = Counter(item['class'] for item in record.get('objects') or ())
+    for name, count in names.most_common():
+        yield name, colours.get(name, UNKNOWN_COLOUR), count
+    regions = record.get('regions') or ()
+    confirmed = sum(bool(region.get('confirmed')) for region in regions)
+    if confirmed:
+        yield 'confirmed changes', CONFIRMED_COLOUR, confirmed
+    if len(regions) > confirmed:
+        yield 'changes not confirmed', CANDIDATE_COLOUR, len(regions) - confirmed

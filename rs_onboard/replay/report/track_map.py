@@ -174,7 +174,7 @@ def _drawing(
     return element(
         'svg',
         _grid(sheet, step),
-        element('g', footprints, class_='footprints'),
+        element('g', footprints, class_='footprints' if colours else 'footprints plain'),
         element('polyline', points=_points(path), class_='track'),
         _changes(placed, sheet, (longitude, latitude)),
         _objects(placed, sheet, (longitude, latitude), names),
