@@ -12,9 +12,13 @@ from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 from rs_onboard.health.states import Finding, HealthMonitor, State
 
 if TYPE_CHECKING:
+    from collections import deque
     from collections.abc import Iterable, Mapping
+    from typing import TypeAlias
 
     from rs_onboard.health.states import Change
+
+    News: TypeAlias = tuple[str, Change]
 
 LEVELS = {
     State.OK: DiagnosticStatus.OK,
@@ -30,10 +34,12 @@ class Component:
     Args:
         name: Name of the entry (`front/scene: perception`).
         logger: Logger of the node that it belongs to.
+        news: Takes (name, change) of every change of the state, for others to tell; None for none.
     """
 
-    def __init__(self, name: str, logger: Any) -> None:
+    def __init__(self, name: str, logger: Any, news: deque[News] | None = None) -> None:
         self.name = name
+        self._news = news
         self._logger = logger
         self._monitor = HealthMonitor()
 
@@ -89,6 +95,8 @@ class Component:
     def _tell(self, changes: Iterable[Change]) -> None:
         for change in changes:
             line = str(change)
+            if self._news is not None and change.before is not change.after:
+                self._news.append((self.name, change))
             # rclpy keeps the severity of a line of code, so that each has one of its own.
             if change.finding.state is State.FAILED:
                 self._logger.error(line)

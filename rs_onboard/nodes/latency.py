@@ -13,11 +13,13 @@ from rs_onboard.health.states import Finding, State
 from rs_onboard.nodes.component import Component
 
 if TYPE_CHECKING:
+    from collections import deque
     from collections.abc import Iterable
 
     from diagnostic_msgs.msg import DiagnosticStatus
 
     from rs_onboard.health.limits import Spread
+    from rs_onboard.nodes.component import News
     from rs_onboard.nodes.settings import PublisherSettings
     from rs_onboard.perception.results import FrameResults
 
@@ -39,10 +41,11 @@ class LatencyMonitor:
     Args:
         name: Name of the node.
         logger: Its logger.
+        news: See `Component`.
     """
 
-    def __init__(self, name: str, logger: Any) -> None:
-        self.component = Component(f'{name}: latency', logger)
+    def __init__(self, name: str, logger: Any, news: deque[News] | None = None) -> None:
+        self.component = Component(f'{name}: latency', logger, news)
         self._limit = LimitWatch(0.0, 0.0)
         self._lock = threading.Lock()
         self._windows: dict[str, Window] = {}

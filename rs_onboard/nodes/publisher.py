@@ -20,10 +20,11 @@ from rs_onboard.nodes import names
 from rs_onboard.nodes.exchange import Outlet, Writer
 from rs_onboard.nodes.foxglove_messages import foxglove_writers
 from rs_onboard.nodes.frame_source import Arrival, FrameSource
+from rs_onboard.nodes.ground_station import GroundStation
 from rs_onboard.nodes.latency import LatencyMonitor
 from rs_onboard.nodes.lifecycle import PerceptionNode
 from rs_onboard.nodes.locations import model_folder
-from rs_onboard.nodes.machine_status import GroundStation, MachineStatus
+from rs_onboard.nodes.machine_status import MachineStatus
 from rs_onboard.nodes.overlay_message import overlay_message
 from rs_onboard.nodes.result_inlets import RESULT_INLETS, ChangeInlet, ResultInlet
 from rs_onboard.nodes.settings import PublisherSettings
@@ -80,8 +81,9 @@ class PublisherNode(PerceptionNode):
         self._source: FrameSource | None = None
         self._expiry: Any = None
         name, logger = self.get_fully_qualified_name().lstrip('/'), self.get_logger()
-        self._latency = LatencyMonitor(name, logger)
-        self._machine = MachineStatus(name, logger)
+        news = self.exchange.watchdog.news
+        self._latency = LatencyMonitor(name, logger, news)
+        self._machine = MachineStatus(name, logger, news)
         self._ground: GroundStation | None = None
 
     def setup(self) -> None:
@@ -96,7 +98,10 @@ class PublisherNode(PerceptionNode):
             self._files = ResultFiles(folder)
             self.exchange.watchdog.watch_disk(folder)
         self._ground = GroundStation(
-            self, self.settings.onboard_status_topic, self.settings.onboard_component
+            self,
+            self.settings.onboard_status_topic,
+            self.settings.status_text_topic,
+            self.settings.onboard_component,
         )
         self._outlet = Outlet(
             self,
@@ -207,10 +212,12 @@ class PublisherNode(PerceptionNode):
         self._machine.judge(self.exchange.watchdog.verdict, self.settings.health_hold_s)
 
     def entries(self) -> list[DiagnosticStatus]:
-        """Return the latency and the machine; tell the ground station of the machine."""
+        """Return the latency and the machine; tell the ground station."""
         watchdog = self.exchange.watchdog
         if self._ground is not None:
-            self._ground.send(watchdog.readings, self.get_clock().now().to_msg())
+            stamp = self.get_clock().now().to_msg()
+            self._ground.send(watchdog.readings, stamp)
+            self._ground.tell(watchdog.news, stamp)
         return [
             self._latency.entry(),
             self._machine.entry(watchdog.readings, watchdog.verdict),

@@ -148,6 +148,11 @@ class PublisherSettings(FrameSettings):
         'Topic on which MAVROS takes the load and heat of this computer for the ground station; '
         'used where mavros_msgs is installed, empty sends none.',
     )
+    status_text_topic: str = parameter(
+        'mavros/statustext/send',
+        'Topic on which MAVROS takes texts for the ground station: what became STALE or FAILED in '
+        'this process, and its end; as onboard_status_topic, empty sends none.',
+    )
     onboard_component: int = parameter(
         191, 'MAVLink component id of this computer.', low=1, high=255
     )

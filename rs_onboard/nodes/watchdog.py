@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
+from collections import deque
 from typing import TYPE_CHECKING, Protocol
 
 from rs_onboard.health.machine import MachineReader
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from rs_onboard.health.states import Change
+
 # How often the nodes are looked at, and how often the machine is read.
 PERIOD_S = 0.2
 MACHINE_PERIOD_S = 1.0
@@ -26,6 +29,9 @@ MACHINE_PERIOD_S = 1.0
 # A look that comes so late found the whole process held up (stopped, or out of memory): what seems
 # to hang then only had no time, and gets it anew.
 HELD_UP_S = 2.0
+
+# Changes that are kept until somebody tells them.
+MAX_NEWS = 32
 
 # Longest that a node waits, at its end, for a look that is under way.
 END_S = 2.0
@@ -59,6 +65,7 @@ class Watchdog:
         held_up: How often the process was held up.
         stuck: Why only a new process can help; empty while that is not so.
         on_stuck: Told the same, once, in the thread of the watchdog.
+        news: The last changes of states in this process, by entry; whoever tells them takes them.
     """
 
     def __init__(
@@ -72,6 +79,7 @@ class Watchdog:
         self.held_up = 0
         self.stuck = ''
         self.on_stuck: Callable[[str], None] | None = None
+        self.news: deque[tuple[str, Change]] = deque(maxlen=MAX_NEWS)
         self._lock = threading.Lock()
         self._looking = threading.RLock()
         self._nodes: list[Watched] = []

@@ -75,7 +75,9 @@ class WatchedNode(ParameterNode):
         self._complained: dict[str, float] = {}
         self.steady_clock = Clock(clock_type=ClockType.STEADY_TIME)
         self.component = Component(
-            f'{self.get_fully_qualified_name().lstrip("/")}: perception', self.get_logger()
+            f'{self.get_fully_qualified_name().lstrip("/")}: perception',
+            self.get_logger(),
+            self.exchange.watchdog.news,
         )
         self._diagnostics = self.create_publisher(DiagnosticArray, names.DIAGNOSTICS, 10)
         self._timer = self.create_timer(BEAT_S, self._beat, clock=self.steady_clock)
@@ -237,7 +239,8 @@ class WatchedNode(ParameterNode):
 
     def _judge(self) -> dict[str, str]:
         """Take what is wrong now into account; returns the values for the diagnostics."""
-        found, values = [], {}
+        found: list[Finding] = []
+        values: dict[str, str] = {}
         if self.fault:
             found.append(Finding(self.fault_cause, self.fault, State.FAILED))
         if self._waits_for_clock():
