@@ -67,7 +67,7 @@ class WatchedNode(ParameterNode):
         self._transition_lock = threading.RLock()
         self._transition_since: tuple[str, float] | None = None
         self._progress = ''
-        self._made_s = time.monotonic()
+        self._since_s = time.monotonic()
         self._last_beat_s: float | None = None
         self._next_diagnostics_s = 0.0
         self._stuck = ''
@@ -168,7 +168,7 @@ class WatchedNode(ParameterNode):
             try:
                 yield
             finally:
-                self._transition_since = None
+                self._transition_since, self._since_s = None, time.monotonic()
 
     # What the watchdog does.
 
@@ -282,7 +282,7 @@ class WatchedNode(ParameterNode):
 
     def _waits_for_clock(self) -> bool:
         clock = self.get_clock()
-        if not clock.ros_time_is_active or time.monotonic() - self._made_s < CLOCK_GRACE_S:
+        if not clock.ros_time_is_active or time.monotonic() - self._since_s < CLOCK_GRACE_S:
             return False
         return bool(clock.now().nanoseconds == 0)
 
