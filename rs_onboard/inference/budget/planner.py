@@ -44,6 +44,9 @@ HOLD_S, LONGEST_HOLD_S = 2.0, 32.0
 # A step up that is taken back within this time [s] has failed.
 PROBATION_S = 5.0
 
+# A frame that is not done in time takes longer still; nothing says by how much.
+UNDONE = 1.5
+
 # A hot machine gets less to do, before its clocks are lowered for it.
 HEAT_SHARE: Mapping[Heat, float] = {'hot': 0.75, 'critical': 0.5}
 
@@ -259,8 +262,8 @@ def _at_worst(
             cause = f'a frame took {frame.latency_ms:.0f} ms'
     expected = evaluate(seen.loads, steps, worst).predicted_ms
     if seen.waiting_ms > seen.budget_ms and seen.waiting_ms > expected > 0:
-        # It will take longer still; nothing says by how much.
-        worst = replace(worst, slowdown=worst.slowdown * seen.waiting_ms / expected)
+        longer = UNDONE * seen.waiting_ms / expected
+        worst = replace(worst, slowdown=worst.slowdown * longer)
         cause = f'a frame is not done after {seen.waiting_ms:.0f} ms'
     if seen.budget_ms < state.plan.budget_ms:
         cause = f'budget lowered from {state.plan.budget_ms:g} ms'
