@@ -143,6 +143,17 @@ def test_features_are_rows_with_their_columns_and_the_rest_as_json(tmp_path):
     assert extents['detections'] == [7.0, 7.1, 46.0, 46.1]
 
 
+def test_the_same_features_give_the_same_file(tmp_path):
+    written = []
+    for name in ('one.gpkg', 'two.gpkg'):
+        package = GeoPackage(tmp_path / name)
+        for number in range(5):
+            package.append([feature('frame', coordinates=None), feature(number=number)])
+        package.close()
+        written.append((tmp_path / name).read_bytes())
+    assert written[0] == written[1]
+
+
 def test_a_file_that_is_there_is_added_to(tmp_path):
     path = tmp_path / 'results.gpkg'
     for _ in range(2):
