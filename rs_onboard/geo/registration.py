@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Literal
 import cv2
 import numpy as np
 
-from rs_onboard.geo.correlation import REACH, magnitude, patches, place, project
+from rs_onboard.geo.correlation import PASSES, place, project, search
 from rs_onboard.geo.errors import RegistrationError
 from rs_onboard.geo.features import FeatureMatcher, refine
+from rs_onboard.geo.motion import fit_motion
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -35,6 +36,8 @@ LONG_SIDE = {'gradient': 640, 'orb': 960, 'sift': 960}
 RANSAC_PX = 4.0
 # How far the best place must stand out among all, in standard deviations of the correlation.
 LEAST_PEAK = 7.0
+# Fewer matches than this lead nowhere better than the placement of the whole.
+LEAST_GUIDES = 6
 # The pixels of a frame without contrast: fog, night, a lens cap.
 LEAST_CONTRAST = 6.0
 
@@ -198,32 +201,45 @@ class Registrar:
                 'place.'
             )
         matrix = coarse.matrix
-        strength = magnitude(frame)
-        for reach in REACH:
-            source, target = patches(strength, view, mask, matrix, reach)
-            matrix, inlying = self._fit(source, target)
+        for one in PASSES[:-1]:
+            fit = fit_motion(*search(frame, view, mask, matrix, one), frame.shape)
+            # The last pass decides; what is not clear before may be so from here on, too.
+            if fit is not None and int(fit[1].sum()) >= LEAST_GUIDES:
+                matrix = fit[0]
+        source, target = search(frame, view, mask, matrix, PASSES[-1])
+        matrix, inlying = self._believed(fit_motion(source, target, frame.shape), len(source))
         return source, target, matrix, inlying
 
     def _fit(
         self, source: NDArray[np.float64], target: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         """Fit a homography to most matches; returns it and which agree."""
+        found = None
+        if len(source) >= self.limits.inliers:
+            matrix, agree = cv2.findHomography(
+                source, target, cv2.USAC_MAGSAC, RANSAC_PX, maxIters=5000, confidence=0.999
+            )
+            if matrix is not None:
+                found = np.asarray(matrix, np.float64), np.ravel(agree).astype(bool)
+        return self._believed(found, len(source))
+
+    def _believed(
+        self, found: tuple[NDArray[np.float64], NDArray[np.bool_]] | None, count: int
+    ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """Refuse a fit of too few matches."""
         need = self.limits.inliers
-        if len(source) < need:
+        if count < need:
             raise RegistrationError(
-                f'{len(source)} matches between frame and map; at least {need} are needed. The '
-                'ground has changed, has no features, or is another place.'
+                f'{count} matches between frame and map; at least {need} are needed. The ground '
+                'has changed, has no features, or is another place.'
             )
-        matrix, agree = cv2.findHomography(
-            source, target, cv2.USAC_MAGSAC, RANSAC_PX, maxIters=5000, confidence=0.999
-        )
-        count = 0 if matrix is None else int(agree.sum())
-        if matrix is None or count < need:
+        agreeing = 0 if found is None else int(found[1].sum())
+        if found is None or agreeing < need:
             raise RegistrationError(
-                f'{count} of {len(source)} matches agree on one motion; at least {need} are '
-                'needed. The ground has changed, or is another place.'
+                f'{agreeing} of {count} matches agree on one motion; at least {need} are needed. '
+                'The ground has changed, or is another place.'
             )
-        return np.asarray(matrix, np.float64), np.ravel(agree).astype(bool)
+        return found
 
     def _measure(
         self,

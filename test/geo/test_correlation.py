@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from rs_onboard.geo.correlation import PatchSearch, edges, magnitude, patches, place
+from rs_onboard.geo.correlation import PASSES, PatchSearch, edges, magnitude, place, search
 
 IMAGES = Path(__file__).parents[1] / 'data' / 'images'
 HEIGHT, WIDTH = 480, 640
@@ -61,10 +61,14 @@ def test_the_whole_is_placed_within_a_step_of_the_search_and_patches_within_a_pi
     gaps = np.linalg.norm(moved(corners, coarse.matrix) - moved(corners, matrix), axis=1)
     # Half a step of the search, 1.5 degrees or 6 % of the scale, at the corners.
     assert gaps.max() < 26
-    source, target = patches(magnitude(frame), view, mask, coarse.matrix, 0.03)
+    source, target = search(frame, view, mask, coarse.matrix, PASSES[0])
     misses = np.linalg.norm(moved(source, matrix) - target, axis=1)
     assert len(source) > 20
-    assert np.median(misses) < 1.0
+    # On pictures of half the size.
+    assert np.median(misses) < 2.0
+    source, target = search(frame, view, mask, matrix, PASSES[1])
+    assert len(source) > 40
+    assert np.median(np.linalg.norm(moved(source, matrix) - target, axis=1)) < 0.2
 
 
 def test_edges_are_the_same_in_a_negative(ground):
