@@ -139,19 +139,11 @@ class ModelTask(ABC, Generic[R_co]):
     def select(self, variant: str) -> None:
         """Infer with a variant from now on; empty for the one the task was made with.
 
-        Raises:
-            TaskError: It is not at hand.
+        Where it is not at hand, that one stands in, and every result then says so.
         """
-        wanted = variant or self._own
-        if wanted == self.identity.variant:
-            return
-        model = self._models.get(wanted)
-        if model is None:
-            raise TaskError(
-                f'{self.identity.name}: found no variant {wanted!r} loaded; expected one of '
-                f'{", ".join(self._models)}. Configure the node anew.'
-            )
-        self.model, self.identity = model, identity_of(model)
+        model = self._models.get(variant or self._own, self._models[self._own])
+        if model is not self.model:
+            self.model, self.identity = model, identity_of(model)
 
     @abstractmethod
     def _empty(self, header: FrameHeader, report: TaskReport) -> R_co:
@@ -174,7 +166,10 @@ class ModelTask(ABC, Generic[R_co]):
         """
         grid, scale, selection = tiles.grid, tiles.scale, tiles.selection
         inferred = len(selection.tiles) if count is None else count
-        doubts = '; '.join(filter(None, (scale.reason, selection.doubt, reason)))
+        stands_in = ''
+        if selection.variant not in {'', self.identity.variant}:
+            stands_in = f'{selection.variant} is not loaded, {self.identity.variant} ran'
+        doubts = '; '.join(filter(None, (scale.reason, selection.doubt, stands_in, reason)))
         return TaskReport(
             task=self.name,
             status='degraded' if doubts else 'ok',
