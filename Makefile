@@ -11,7 +11,7 @@ ARGS ?=
 GROUND ?=
 SETUP_OPTIONS = $(if $(GROUND),--ground)
 
-.PHONY: help setup ground demo demo-change test test-ground test-floor test-ceiling lint bench clean
+.PHONY: help setup ground demo demo-change test test-ground test-floor test-ceiling lint bench bench-budget clean
 
 help:  ## Say what there is
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -50,6 +50,9 @@ test-ceiling:  ## Test the flight core on the newest libraries (Python 3.13)
 
 bench: setup  ## Measure the overhead outside the networks
 	@$(VENV)/bin/python benchmarks/overhead.py $(ARGS)
+
+bench-budget: setup  ## Fly while other processes take the cores away and give them back (2 min)
+	@$(VENV)/bin/python benchmarks/budget.py $(ARGS)
 
 clean:  ## Remove .venv, everything built and all caches
 	@rm -rf $(VENV) build install log dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
