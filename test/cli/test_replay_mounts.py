@@ -49,7 +49,7 @@ def static(parent, child, turn):
 def frames_of(path, **changes):
     with Bag(path) as bag:
         defaults = {spec.name: str(spec.default) for spec in specs(TilerSettings)}
-        choice = choose_topics(bag, {}, defaults)
+        choice = choose_topics(bag, changes, defaults)
         feed = Feed(bag, choice, TilerSettings(**changes), Alarms())
         return [item.frame for item in feed.frames()]
 

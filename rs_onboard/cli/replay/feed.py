@@ -7,7 +7,6 @@ from __future__ import annotations
 from collections import Counter, deque
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rs_onboard.nodes import names
 from rs_onboard.nodes.frame_maker import FrameMaker
 from rs_onboard.replay.errors import BagError
 from rs_onboard.replay.topic_choice import MOUNT_FROM_TF
@@ -68,10 +67,6 @@ class Feed:
             MOUNT_FROM_TF: lambda message, _: self._maker.add_static_frames(message),
         }
         self._takers = {topic: takers[name] for name, topic in choice.topics.items()}
-        if settings.camera_mount_from_tf and names.TF_STATIC in bag.topics:
-            self._takers[names.TF_STATIC] = lambda message, _: self._maker.add_static_frames(
-                message
-            )
         self._waiting: deque[BagMessage] = deque()
 
     def frames(self) -> Iterator[FedFrame]:
