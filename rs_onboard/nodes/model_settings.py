@@ -216,6 +216,15 @@ class ChangeSettings(RuntimeFields, FrameSettings):
         low=0.0,
         high=36500.0,
     )
+    light: float = parameter(
+        0.5,
+        'How much of the difference in light between map and frame is taken out, by gain and '
+        'offset of each channel. Trained networks want about half: part of the difference is '
+        'change.',
+        name='change.light',
+        low=0.0,
+        high=1.0,
+    )
     threshold: float = parameter(
         0.5,
         'Least probability of a changed pixel in a region.',

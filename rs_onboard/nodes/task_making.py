@@ -102,6 +102,7 @@ def make_change(settings: ChangeSettings, model: Model) -> MapChangeTask:
                 max_tilt_deg=settings.max_tilt_deg,
                 max_age_days=settings.max_age_days,
                 least_seen=settings.least_overlap,
+                light=settings.light,
             ),
             batch=settings.batch,
             overlap=settings.overlap,

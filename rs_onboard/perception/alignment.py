@@ -73,12 +73,14 @@ class AlignmentLimits:
         least_seen: Least share of the frame that the map must show.
         least_detail: Least share of the map's fine detail that the frame must have, in the
             direction where it has least.
+        light: How much of the difference in light between map and frame is taken out, 0 to 1.
     """
 
     max_tilt_deg: float = 30.0
     max_age_days: float = 0.0
     least_seen: float = 0.3
     least_detail: float = 0.35
+    light: float = 0.5
 
 
 @dataclass(frozen=True)
@@ -141,7 +143,7 @@ class Aligner:
         seen = inner(exact.seen)
         fit = map_fit(found, gsd.gsd_m, frame.image.shape[1] / small.image.shape[1], seen)
         self._check_pair(small.image, exact, seen, fit)
-        before = match_light(exact.image, small.image, seen)
+        before = match_light(exact.image, small.image, seen, self.limits.light)
         pair = AlignedPair(
             small.header, before, small.image, None if bool(seen.all()) else seen, gsd
         )

@@ -90,21 +90,26 @@ def detail(image: NDArray[np.uint8], seen: NDArray[np.bool_]) -> NDArray[np.floa
 
 
 def match_light(
-    image: NDArray[np.uint8], target: NDArray[np.uint8], seen: NDArray[np.bool_]
+    image: NDArray[np.uint8],
+    target: NDArray[np.uint8],
+    seen: NDArray[np.bool_],
+    share: float = 1.0,
 ) -> NDArray[np.uint8]:
     """Give an image the light of another of the same ground: gain and offset of each channel.
 
     Taken from the values between which 80 % of the pixels lie, so that what changed has little say.
+    It has some: of the difference found, part is light and part is change.
 
     Args:
         image: (H, W, 3) uint8 RGB.
         target: (H, W, 3) uint8 RGB.
         seen: (H, W) bool, where both show the ground.
+        share: How much of the difference is taken out, 0 to 1.
 
     Returns:
         (H, W, 3) uint8 RGB.
     """
-    if not seen.any():
+    if share == 0.0 or not seen.any():
         return image
     table = np.empty((1, 256, 3), np.uint8)
     levels = np.arange(256.0)
@@ -115,5 +120,6 @@ def match_light(
             np.clip((wanted_high - wanted_low) / max(high - low, 1.0), 1 / MAX_GAIN, MAX_GAIN)
         )
         middle, wanted = (low + high) / 2, (wanted_low + wanted_high) / 2
-        table[0, :, channel] = np.clip(np.rint(wanted + gain * (levels - middle)), 0, 255)
+        there = middle + share * (wanted - middle)
+        table[0, :, channel] = np.clip(np.rint(there + gain**share * (levels - middle)), 0, 255)
     return np.asarray(cv2.LUT(image, table), np.uint8)

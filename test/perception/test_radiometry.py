@@ -53,6 +53,14 @@ def test_what_changed_on_a_twentieth_of_the_ground_does_not_change_the_light_of_
     assert np.median(gap) <= 5
 
 
+def test_half_of_a_difference_is_half_of_the_way(ground):
+    target = np.clip(ground.astype(float) * 0.8 + 20, 0, 255).astype(np.uint8)
+    paths = [match_light(ground, target, whole(ground), share) for share in (0.0, 0.5, 1.0)]
+    means = [image.astype(float).mean() for image in paths]
+    assert means[1] == pytest.approx((means[0] + means[2]) / 2, abs=2.0)
+    assert paths[0] is ground
+
+
 def test_nothing_seen_leaves_the_image_as_it_is(ground):
     assert match_light(ground, 255 - ground, ~whole(ground)) is ground
 
