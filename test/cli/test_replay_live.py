@@ -18,6 +18,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / 'replay'))
 from flights import COLOURS, flight
 from rs_onboard.replay.expectations.recorded import RecordedRun
 from rs_onboard.replay.reader import Bag
+from rs_onboard.replay.topics import IMAGE_TYPES
+from rs_onboard.replay.writer import BagWriter
 
 pytestmark = pytest.mark.ros
 
@@ -98,6 +100,32 @@ def test_all_ways_to_run_a_flight_give_the_same_bytes(tmp_path, bag):
         ]
         assert masks[0] == masks[1]
         assert len(masks[0]) == 3
+
+
+def test_changes_come_late_in_the_graph_and_are_the_same(tmp_path):
+    ponds = ROOT / 'flights' / 'prairie_ponds'
+    bag = tmp_path / 'ponds'
+    with Bag(ponds) as whole, BagWriter(bag) as writer:
+        (images,) = whole.topics_of(IMAGE_TYPES)
+        stamps = [message.log_time_ns for message in whole.messages((images,))]
+        for message in whole.messages(stop_ns=stamps[3]):
+            writer.write(message.topic, message.type_name, message.cdr, message.log_time_ns)
+    options = [
+        f'--params={ponds / "params.yaml"}',
+        f'--set=change.reference={ponds / "naip_2010.mbtiles"}',
+    ]
+    expected = tmp_path / 'ponds.expect.yaml'
+    for name, more in (('lockstep', ['--update']), ('live', ['--ros'])):
+        done = command(
+            'replay', bag, f'--out={tmp_path / name}', f'--expect={expected}', *options, *more
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+    for file in ('results.jsonl', 'results.geojson'):
+        one, two = (tmp_path / name / 'ponds' / file for name in ('lockstep', 'live'))
+        assert one.read_bytes() == two.read_bytes(), file
+    records = RecordedRun(tmp_path / 'lockstep' / 'ponds').records
+    assert [r['change']['status'] for r in records if 'change' in r] == ['ok'] * 3
+    assert len(list((tmp_path / 'ponds.expect.golden' / 'masks').glob('*.change.png'))) == 3
 
 
 def test_without_ros_the_bytes_are_those_with_it(tmp_path, bag):
