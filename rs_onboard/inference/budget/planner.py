@@ -22,7 +22,7 @@ from rs_onboard.inference.budget.combination import (
     one_running,
     probe,
 )
-from rs_onboard.inference.budget.ladder import ladder
+from rs_onboard.inference.budget.ladder import OFF, ladder
 from rs_onboard.inference.budget.machine_state import MachineState
 from rs_onboard.inference.budget.plan import Plan, Switch
 from rs_onboard.inference.budget.track import AGE_FRAMES, AGE_S, Track
@@ -330,8 +330,14 @@ def _on_probation(state: PlannerState, now_s: float) -> PlannerState:
 
 
 def _least(seen: Observation, conditions: Conditions) -> Combination:
-    """Return what to do when even nothing does not fit: tasks are not what takes the time."""
-    return one_running(seen.loads, 0, conditions)
+    """Return what to do when even nothing does not fit: tasks are not what takes the time.
+
+    The first task goes on, as long as it would fit by itself.
+    """
+    one = one_running(seen.loads, 0, conditions)
+    if one.predicted_ms - conditions.overhead_ms <= seen.budget_ms:
+        return one
+    return evaluate(seen.loads, [OFF for _ in seen.loads], conditions)
 
 
 def _fits(current: Plan, loads: Sequence[TaskLoad]) -> bool:

@@ -134,6 +134,14 @@ def test_when_time_passes_outside_the_tasks_the_plan_says_so_and_keeps_looking()
     assert '206 ms pass outside the tasks' in state.plan.reason
 
 
+def test_when_time_passes_outside_and_the_machine_is_slow_too_nothing_makes_it_worse():
+    frames, state = fly(lambda _: 30.0, spike=lambda _: 200.0, seconds=20)
+    off = 'detection: off; segmentation: off; scene: off'
+    planned = [frame.planned for frame in frames if frame.at_s > 1]
+    assert planned.count(off) > 0.9 * len(planned)
+    assert '206 ms pass outside the tasks' in ' '.join(switch.reason for switch in state.history)
+
+
 def test_from_nothing_at_all_the_least_is_tried_first():
     frames, _ = fly(loaded(2, 8, 400.0), seconds=60)
     off = 'detection: off; segmentation: off; scene: off'
