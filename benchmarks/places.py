@@ -1,6 +1,6 @@
 # Copyright 2026 The rs_onboard authors
 # SPDX-License-Identifier: Apache-2.0
-"""How far apart two successive frames of a real flight place the same point of the ground.
+"""How far apart two successive frames of a flight place the same point of the ground.
 
 Points are matched between the frames (ORB), the one nearest to the middle of the overlap counts.
 Its distance from one frame to the other is compared with the covariances: d' (C1 + C2)^-1 d has the
@@ -25,6 +25,8 @@ from rs_onboard.geo.wgs84 import wgs84_to_offset
 from rs_onboard.replay.message_classes import provide_messages
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
     from rs_onboard.perception.frame import Frame
@@ -32,18 +34,19 @@ if TYPE_CHECKING:
 LEAST_MATCHES = 30
 
 
-def frames_of(path: Path) -> list[Frame]:
+def frames_of(path: Path, given: Mapping[str, float]) -> list[Frame]:
     """Return the frames of a bag with camera and pose."""
     provide_messages()
     from rs_onboard.cli.replay.feed import Feed  # noqa: PLC0415  (after the messages)
     from rs_onboard.cli.replay.flight_run import topics_for  # noqa: PLC0415
+    from rs_onboard.nodes.parameters import build  # noqa: PLC0415
     from rs_onboard.nodes.settings import TilerSettings  # noqa: PLC0415
     from rs_onboard.replay.alarms import Alarms  # noqa: PLC0415
     from rs_onboard.replay.reader import Bag  # noqa: PLC0415
 
     with Bag(path) as bag:
         choice = topics_for(bag, {})
-        settings = TilerSettings(**choice.values)  # type: ignore[arg-type]  # (topics are texts)
+        settings = build(TilerSettings, {**choice.values, **given})
         return [fed.frame for fed in Feed(bag, choice, settings, Alarms()).frames()]
 
 
@@ -93,10 +96,13 @@ def main() -> None:
     """Print a row a flight."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('bags', type=Path, nargs='+', metavar='BAG')
+    parser.add_argument('--set', action='append', default=[], metavar='NAME=VALUE', dest='given')
+    arguments = parser.parse_args()
+    given = {name: float(value) for name, _, value in (x.partition('=') for x in arguments.given)}
     print("| flight | pairs | apart p50 [m] | p90 | expected [m] | d' C^-1 d p50 |")
     print('|---|--:|--:|--:|--:|--:|')
-    for bag in parser.parse_args().bags:
-        found = [distance(*pair) for pair in pairwise(frames_of(bag))]
+    for bag in arguments.bags:
+        found = [distance(*pair) for pair in pairwise(frames_of(bag, given))]
         rows = np.array([row for row in found if row is not None])
         if not len(rows):
             print(f'| {bag.name} | 0 | - | - | - | - |')
