@@ -39,6 +39,12 @@ ARGUMENTS = [
     ),
     argument('tasks', '', f'Comma-separated tasks of {", ".join(TASKS)}; {AS_FILE}.'),
     argument(
+        'reference',
+        '',
+        f'Reference map for the task change: an .mbtiles or GeoTIFF file (change.reference); '
+        f'{AS_FILE}.',
+    ),
+    argument(
         'source',
         '',
         'Device, URL, GStreamer pipeline, video file or image folder for the camera node; empty '
@@ -90,6 +96,8 @@ def start(context: LaunchContext) -> list[object]:
             changes.append(f'tasks=[{value("tasks")}]')
         if value('record'):
             changes.append(f'record.mode={value("record")}')
+        if value('reference'):
+            changes.append(f'change.reference={value("reference")}')
         given = parse_assignments(changes)
     except ValueError as exc:
         # What launch prints for other exceptions is a traceback.

@@ -49,6 +49,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument('--image-topic', metavar='TOPIC', help='topic of the images')
     parser.add_argument('--image-transport', choices=('raw', 'compressed'))
     parser.add_argument(
+        '--reference', metavar='MAP', help='map for the task change (change.reference)'
+    )
+    parser.add_argument(
         '--record', choices=('never', 'events', 'always'), help='what is recorded (record.mode)'
     )
     parser.add_argument('--namespace', default='', help='namespace of all nodes')
@@ -75,6 +78,7 @@ def run(options: argparse.Namespace) -> int:
         'image_topic': options.image_topic,
         'image_transport': options.image_transport,
         'record.mode': options.record,
+        'change.reference': options.reference,
     }
     changes = [*options.set, *(f'{name}={value}' for name, value in named.items() if value)]
     params = options.params or share_directory() / 'params' / 'perception.yaml'
