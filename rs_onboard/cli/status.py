@@ -99,6 +99,7 @@ def listen(wait_s: float) -> list[Entry]:
     """Return the last of every entry of rs_onboard that is published within a time."""
     import rclpy  # noqa: PLC0415
     from diagnostic_msgs.msg import DiagnosticArray  # noqa: PLC0415
+    from rclpy.executors import SingleThreadedExecutor  # noqa: PLC0415
     from rclpy.signals import SignalHandlerOptions  # noqa: PLC0415
 
     found: dict[str, Entry] = {}
@@ -112,7 +113,7 @@ def listen(wait_s: float) -> list[Entry]:
     context = rclpy.Context()
     rclpy.init(args=[], context=context, signal_handler_options=SignalHandlerOptions.NO)
     node = rclpy.create_node('rs_onboard_status', context=context)
-    executor = rclpy.executors.SingleThreadedExecutor(context=context)
+    executor = SingleThreadedExecutor(context=context)
     executor.add_node(node)
     try:
         node.create_subscription(DiagnosticArray, '/diagnostics', take, 50)

@@ -39,6 +39,9 @@ BLOCKED_S = 5.0
 # Time in which somebody may begin to publish /clock.
 CLOCK_GRACE_S = 5.0
 
+# A stage that is at one frame for longer than this is dead.
+DEAD_S = 30.0
+
 # After so long only a new process can help.
 STUCK_S = 30.0
 
@@ -252,16 +255,7 @@ class WatchedNode(ParameterNode):
             found += self.findings()
         except Exception as exc:  # noqa: BLE001  (silence would be worse)
             found.append(Finding('unexpected_error', f'health: {exc!r}; please report it'))
-        for worker in self.workers():
-            if trouble := worker.trouble():
-                busy = worker.running and worker.busy_s() > 0
-                found.append(
-                    Finding(
-                        'worker_hangs' if busy else 'left_behind',
-                        trouble,
-                        State.STALE if busy else State.DEGRADED,
-                    )
-                )
+        found += [item for worker in self.workers() if (item := _trouble(worker)) is not None]
         self.component.judge(found, self.settings.health_hold_s)
         return values
 
@@ -285,6 +279,17 @@ class WatchedNode(ParameterNode):
         if not clock.ros_time_is_active or time.monotonic() - self._since_s < CLOCK_GRACE_S:
             return False
         return bool(clock.now().nanoseconds == 0)
+
+
+def _trouble(worker: Worker[Any]) -> Finding | None:
+    """Return what is wrong with a worker, None if nothing is."""
+    text = worker.trouble()
+    if not text:
+        return None
+    busy_s = worker.busy_s() if worker.running else 0.0
+    if not busy_s:
+        return Finding('left_behind', text)
+    return Finding('worker_hangs', text, State.FAILED if busy_s > DEAD_S else State.STALE)
 
 
 def _machine_limits(settings: NodeSettings) -> MachineLimits:

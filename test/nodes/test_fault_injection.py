@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from dataclasses import replace
 
@@ -19,9 +20,10 @@ from test_graph import SECOND, fly, image_message, ns_to_stamp, send_pose, separ
 
 from rs_onboard.health.machine import MachineReader
 from rs_onboard.health.readings import DiskSpace, MachineReadings, ThermalZone
-from rs_onboard.nodes import frame_alarms, frame_source, latency
+from rs_onboard.nodes import frame_alarms, frame_source, latency, watched_node
 from rs_onboard.nodes.process import make_nodes
 from rs_onboard.nodes.start import bring_up
+from rs_onboard.perception import worker
 
 LEVELS = {b'\0': 'OK', b'\1': 'DEGRADED', b'\2': 'FAILED', b'\3': 'STALE'}
 PATIENCE_S = 20.0
@@ -205,6 +207,19 @@ def test_hung_inference_fails_its_node_and_leaves_the_others_alone(graph, colour
         released.set()
 
 
+def test_a_stage_that_hangs_is_stale_and_then_dead(flight, monkeypatch):
+    monkeypatch.setattr(worker, 'LONG_S', 0.2)
+    monkeypatch.setattr(watched_node, 'DEAD_S', 1.0)
+    released, tiler = threading.Event(), flight['tiler']
+    monkeypatch.setattr(tiler._tiler, 'cut', lambda _: released.wait(PATIENCE_S))
+    try:
+        flight.graph.publish('image_raw', image_message(1, flight.next_stamp()))
+        flight.expect(tiler={'worker_hangs': 'STALE'})
+        flight.expect(tiler={'worker_hangs': 'FAILED'})
+    finally:
+        released.set()
+
+
 def test_a_stage_of_another_process_that_is_gone_is_told_by_the_latency(
     graph, colours, monkeypatch
 ):
@@ -271,8 +286,6 @@ def test_trouble_of_the_machine_is_told_by_its_entry_alone(flight, monkeypatch, 
 
 
 def test_a_callback_that_hangs_fails_every_node_of_the_process(flight, monkeypatch):
-    from rs_onboard.nodes import watched_node
-
     monkeypatch.setattr(watched_node, 'BLOCKED_S', 0.3)
     flight['tiler'].create_timer(0.01, lambda: time.sleep(2.0), clock=flight['tiler'].steady_clock)
     flight.wait(
