@@ -317,7 +317,8 @@ class PublisherNode(PerceptionNode):
                 report = TaskReport(task, 'skipped', reason.format(task))
                 found[task] = RESULT_TYPES[task].empty(header, report, card)
         ordered = {task: found[task] for task in self._cards}
-        return FrameResults(header, frame, ordered, _age_ms(header.received_ns))
+        latency_ms = _age_ms(header.received_ns)
+        return FrameResults(header, frame, ordered, latency_ms, polygons=self.settings.polygons)
 
     def _overlay(self, results: FrameResults) -> CompressedImage:
         settings = self.settings

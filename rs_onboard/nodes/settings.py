@@ -162,6 +162,11 @@ class PublisherSettings(FrameSettings):
     overlay_quality: int = parameter(
         80, 'JPEG quality of the overlay picture.', low=1, high=100, live=True
     )
+    polygons: bool = parameter(
+        True,
+        'Trace the classes of masks as polygons for GeoJSON and result files.',
+        live=True,
+    )
     results_dir: str = parameter(
         '', 'Folder for result files (results.jsonl, .geojson and .gpkg); empty writes none.'
     )

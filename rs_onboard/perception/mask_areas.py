@@ -49,23 +49,35 @@ class MaskPolygon(NamedTuple):
 
 
 def mask_content(
-    result: SegmentationResult, camera: CameraModel | None, pose: Pose | None
+    result: SegmentationResult,
+    camera: CameraModel | None,
+    pose: Pose | None,
+    *,
+    polygons: bool = True,
 ) -> dict[str, Any]:
     """Return square metres by class and the polygons of a mask as plain values.
 
     Nothing is returned where the ground is not known, which the footprint of the frame tells.
+
+    Args:
+        result: The mask.
+        camera: Intrinsics of its frame, None where none are known.
+        pose: Pose of its frame, likewise.
+        polygons: Whether to trace them.
     """
     if not result.labels.size or camera is None or pose is None:
         return {}
     areas = class_areas(result, camera, pose)
     if areas is None:
         return {}
+    if not polygons:
+        return {'areas_m2': areas}
     tiles = result.report.tiles
     cell = 1.0 if tiles is None else 1.0 / tiles.scale
-    polygons, left_out = mask_polygons(result.labels, len(result.classes), cell_px=cell)
-    placed = place_shapes([polygon.rings for polygon in polygons], camera, pose)
+    found, left_out = mask_polygons(result.labels, len(result.classes), cell_px=cell)
+    placed = place_shapes([polygon.rings for polygon in found], camera, pose)
     if isinstance(placed, str):
-        return {}
+        return {'areas_m2': areas}
     told = [
         {
             'class': result.classes[polygon.label],
@@ -74,10 +86,10 @@ def mask_content(
             **place.about(),
             'ground': [ring.round(8).tolist() for ring in place.rings],
         }
-        for polygon, place in zip(polygons, placed, strict=True)
+        for polygon, place in zip(found, placed, strict=True)
         if place is not None
     ]
-    left_out += len(polygons) - len(told)
+    left_out += len(found) - len(told)
     content: dict[str, Any] = {'areas_m2': areas, 'polygons': told}
     if left_out:
         content['polygons_left_out'] = left_out

@@ -194,7 +194,12 @@ def _content(result: TaskResult, results: FrameResults) -> dict[str, Any]:
     return {
         'shares': class_shares(result),
         'mean_confidence': confidence and round(confidence, 4),
-        **mask_content(result, frame.camera if frame else None, frame.pose if frame else None),
+        **mask_content(
+            result,
+            frame.camera if frame else None,
+            frame.pose if frame else None,
+            polygons=results.polygons,
+        ),
     }
 
 

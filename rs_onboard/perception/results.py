@@ -253,9 +253,11 @@ class FrameResults:
         frame: The frame itself where it is at hand, for drawing and coordinates.
         results: Results by task.
         latency_ms: From the arrival of the image to its publication [ms], None where unknown.
+        polygons: Whether records have the classes of masks as polygons.
     """
 
     header: FrameHeader
     frame: Frame | None
     results: Mapping[TaskName, TaskResult]
     latency_ms: float | None = None
+    polygons: bool = True

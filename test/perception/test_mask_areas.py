@@ -165,6 +165,13 @@ def test_what_lies_beyond_the_horizon_has_no_area_and_no_polygon():
     assert json.dumps(content, allow_nan=False)
 
 
+def test_polygons_may_be_left_out_and_the_areas_stay():
+    result = result_of(blobs(1))
+    whole = mask_content(result, CAMERA, nadir_pose())
+    areas = mask_content(result, CAMERA, nadir_pose(), polygons=False)
+    assert areas == {'areas_m2': whole['areas_m2']}
+
+
 def test_without_a_place_there_are_no_areas():
     result = result_of(blobs(1))
     assert mask_content(result, None, nadir_pose()) == {}

@@ -106,6 +106,7 @@ class RunWriter:
         Raises:
             OSError: A file cannot be written.
         """
+        results = replace(results, polygons=self._settings.polygons)
         timed = frame_record(results)
         record = without_timing(timed)
         self._files.write_record(record)
