@@ -68,6 +68,19 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         '--pictures', type=Path, metavar='DIR', help='draw the listed images into this folder'
     )
+    parser.add_argument(
+        '--fly',
+        action='store_true',
+        help='change detection: lay the pairs out as ground and fly over it with a simulated '
+        'camera, wrong poses, changing light and blur; needs --gsd',
+    )
+    parser.add_argument(
+        '--pairs', type=int, default=0, metavar='N', help='with --fly: pairs to take; default: all'
+    )
+    parser.add_argument(
+        '--frames', type=int, default=0, metavar='N', help='with --fly: frames; default: all'
+    )
+    parser.add_argument('--seed', type=int, default=0, help='with --fly; default: %(default)s')
     parser.add_argument('--provider', default='cpu', metavar='NAME', help='default: %(default)s')
     parser.add_argument('--threads', type=int, default=0, metavar='N', help='default: all but one')
 
@@ -94,6 +107,8 @@ def run(args: argparse.Namespace) -> int:
     # A known scale leaves nothing to be guessed about the size.
     side = 0 if args.side is None and args.gsd else args.side
     images = LabelledImages(listing, model.card, Options(args.ignore, args.known_only, side))
+    if args.fly:
+        return fly(args, model, images)
     evaluation = evaluate(model, images, classes=images.matching.classes, gsd_m=args.gsd)
     report = Report(
         model=model,
@@ -111,6 +126,37 @@ def run(args: argparse.Namespace) -> int:
         write_json(args.json, report.as_dict())
     if args.pictures:
         draw_worst(args, model, images, evaluation)
+    return 0
+
+
+def fly(args: argparse.Namespace, model: Model, images: LabelledImages) -> int:
+    """Measure a change model on a simulated flight, and report."""
+    from rs_onboard.training.evaluation.flown import (  # noqa: PLC0415
+        fly_over,
+        lay_out,
+        summary_lines,
+    )
+    from rs_onboard.training.evaluation.simulated_flight import Disturbance  # noqa: PLC0415
+
+    if model.card.task != 'change' or not args.gsd:
+        raise ValueError(
+            f'--fly: found a model for {model.card.task} and --gsd {args.gsd}; expected one for '
+            'change, and the ground sample distance of the pairs [m/px].'
+        )
+    sheet = lay_out(images, args.gsd, most=args.pairs)
+    disturbance = Disturbance()
+    score = fly_over(sheet, model, disturbance, frames=args.frames, seed=args.seed)
+    record = {
+        'model': model.card.name,
+        'sha256': model.variant.sha256,
+        'variant': args.variant,
+        'disturbance': vars(disturbance),
+        **score.record(),
+    }
+    if args.json != '-':
+        print('\n'.join(summary_lines(score)))
+    if args.json:
+        write_json(args.json, record)
     return 0
 
 

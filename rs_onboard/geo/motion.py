@@ -3,8 +3,7 @@
 """The motion between two views of the ground from few and doubtful matches.
 
 An error of a pose shifts, turns, grows and tilts what a camera sees: six numbers. A homography has
-eight, and few matches in a part of the frame leave its other corners to chance: over real pairs of
-dates, six numbers put the whole frame within half the distance.
+eight, and few matches in a part of the frame leave its other corners to chance.
 """
 
 from __future__ import annotations
@@ -19,11 +18,11 @@ from rs_onboard.geo.correlation import project
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-# Matches within this of a motion without tilt are looked at, and within the second of one with [px].
+# Matches within this of a motion without tilt are looked at, then within the second [px].
 FIRST_PX = 6.0
 AGREE_PX = 4.0
 ROUNDS = 5
-# Matches count less the further they lie from the motion (Tukey's weights would drop them).
+# Matches count less the further they lie from the motion.
 TYPICAL_PX = 1.5
 # Tilt against the pose as a standard deviation [rad], and the focal length, in long sides.
 TILT_SIGMA = 0.04
