@@ -39,6 +39,9 @@ BLOCKED_S = 5.0
 # Time in which somebody may begin to publish /clock.
 CLOCK_GRACE_S = 5.0
 
+# To configure a node takes seconds, unless it has engines to build.
+SLOW_START_S = 60.0
+
 # A stage that is at one frame for longer than this is dead.
 DEAD_S = 30.0
 
@@ -208,6 +211,9 @@ class WatchedNode(ParameterNode):
         name, since_s = under_way
         text = f'{name} for {now_s - since_s:.0f} s'
         values = {'state': self.state, 'progress': self._progress}
+        if now_s - since_s > SLOW_START_S:
+            slow = f'{text}: {self._progress or "it hangs"}'
+            self.component.judge([Finding('slow_start', slow)], self.settings.health_hold_s)
         self._send([self.component.message(f'{text}: {self._progress}'.rstrip(': '), values)])
 
     def _look_at_executor(self, now_s: float, beat_s: float) -> None:

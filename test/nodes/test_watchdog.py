@@ -17,7 +17,8 @@ from diagnostic_msgs.msg import DiagnosticArray
 
 from rs_onboard.health.machine_watch import MachineLimits
 from rs_onboard.health.readings import MachineReadings, ThermalZone
-from rs_onboard.nodes import model_node
+from rs_onboard.health.states import State
+from rs_onboard.nodes import model_node, watched_node
 from rs_onboard.nodes.scene import SceneNode
 from rs_onboard.nodes.start import as_parameters, bring_up
 from rs_onboard.nodes.watchdog import HELD_UP_S, Watchdog
@@ -198,6 +199,10 @@ def test_a_node_that_takes_long_to_configure_says_so_meanwhile(graph, colours, m
         return any(re.fullmatch('configure for . s: building the engine.*', t) for t in texts)
 
     flown.wait(told, 'the progress')
+    assert scene.component.state is State.OK
+    monkeypatch.setattr(watched_node, 'SLOW_START_S', 0.0)
+    flown.wait(lambda: scene.component.state is State.DEGRADED, 'the warning')
+    assert scene.component.causes()[0].cause == 'slow_start'
     go_on.set()
     loader.join(PATIENCE_S)
     messages.clear()
