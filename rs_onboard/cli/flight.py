@@ -158,10 +158,10 @@ class Flight:
 
     def _fly(self, bag: Bag) -> dict[TaskName, ModelCard]:
         values = {
-            'use_sim_time': True,
-            'results_dir': str(self.options.out),
             **self.options.overrides,
             **self._choice.values,
+            'use_sim_time': True,
+            'results_dir': str(self.options.out),
         }
         nodes = make_nodes(values, by_reference=self.options.by_reference)
         publisher = next(node for node in nodes if isinstance(node, PublisherNode))

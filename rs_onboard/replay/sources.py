@@ -151,7 +151,7 @@ def _open_file(file: Path) -> tuple[Source | None, str]:
     try:
         salvaged = SalvagedMcap(file)
     except CorruptBagError as exc:
-        return None, str(exc).rstrip('.')
+        return None, str(exc).removesuffix('Copy it again.').strip(' .')
     return salvaged, f'{file.name}: {salvaged.damage or "its index is damaged"}'
 
 

@@ -6,7 +6,10 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -98,6 +101,13 @@ def test_the_bundled_flight_is_as_its_expectations_say(tmp_path, capsys):
     captured = capsys.readouterr()
     assert status == 0, captured.err
     assert '14 frames; alarms: 0 true, 0 missed, 0 false' in captured.out
+
+
+def test_a_file_with_every_parameter_at_its_default_changes_nothing(tmp_path, bag):
+    _, plain = replay(bag, tmp_path / 'plain')
+    status, full = replay(bag, tmp_path / 'full', f'--params={ROOT / "params/perception.yaml"}')
+    assert status == 0
+    assert (full / 'results.jsonl').read_bytes() == (plain / 'results.jsonl').read_bytes()
 
 
 def test_an_earlier_run_in_the_same_folder_is_replaced(tmp_path, bag):
@@ -406,3 +416,37 @@ def test_a_full_disk_ends_the_replay_with_what_it_could_write(tmp_path, bag, mon
     assert len((out / 'results.jsonl').read_text().splitlines()) == 2
     assert not (out / 'run.json').exists()
     assert list((out / 'results').iterdir())
+
+
+def test_a_replay_that_is_interrupted_keeps_what_is_done_and_is_not_complete(tmp_path):
+    bag, out = flight(tmp_path / 'flight', 120), tmp_path / 'out' / 'flight'
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            '-m',
+            'rs_onboard.cli.main',
+            'replay',
+            bag,
+            f'--out={out.parent}',
+            *COLOURS,
+        ],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+        cwd=ROOT,
+    )
+    lines = out / 'results.jsonl'
+    end = time.monotonic() + 60.0
+    while not lines.is_file() or lines.read_bytes().count(b'\n') < 3:
+        assert process.poll() is None
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=60.0)
+    assert process.returncode == 130, error
+    assert 'Traceback' not in error
+    done = [json.loads(line) for line in lines.read_text().splitlines()]
+    assert 3 <= len(done) < 120
+    assert not (out / 'run.json').exists()
+    with Bag(out / 'results') as results:
+        assert sum(1 for _ in results.messages(('/scene',), strict=False)) >= len(done) - 1

@@ -78,7 +78,7 @@ def replayed(bag, out, *options, **how):
 def test_all_ways_to_run_a_flight_give_the_same_bytes(tmp_path, bag):
     lockstep = replayed(bag, tmp_path / 'lockstep')
     for name, options in (
-        ('process', ['--ros']),
+        ('process', ['--ros', '--params=params/perception.yaml']),
         ('nodes', ['--ros', '--composition=nodes']),
     ):
         live = replayed(bag, tmp_path / name, *options)

@@ -107,11 +107,12 @@ def planned(options: ReplayOptions) -> str:
 
 
 def topics_for(bag: Bag, values: Mapping[str, object]) -> TopicChoice:
-    """Choose the topics of a bag, see `choose_topics`."""
-    defaults = {
-        spec.name: str(spec.default)
-        for spec in specs(TilerSettings)
-        if spec.name.endswith('_topic')
-    }
+    """Choose the topics of a bag, see `choose_topics`.
+
+    A parameter at its default is not one that the user chose: files of parameters have them all.
+    """
+    known = {spec.name: spec.default for spec in specs(TilerSettings)}
+    values = {name: value for name, value in values.items() if value != known.get(name)}
+    defaults = {name: str(value) for name, value in known.items() if name.endswith('_topic')}
     ignored = {f'/{topic.topic}' for topic in all_topics() if topic.direction == 'out'}
     return choose_topics(bag, values, defaults, ignored=ignored)
