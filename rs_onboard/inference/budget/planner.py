@@ -41,6 +41,8 @@ MOMENT_S = 1.0
 
 # Time for which a better plan must be affordable [s]: at first, and at most after it failed.
 HOLD_S, LONGEST_HOLD_S = 2.0, 32.0
+# With everything off, something is tried after this time at most [s].
+LONGEST_OFF_S = 8.0
 # A step up that is taken back within this time [s] has failed.
 PROBATION_S = 5.0
 
@@ -134,6 +136,7 @@ class PlannerState:
         changed_s: When the plan changed last [s].
         raised_s: When it was raised last [s], None once that has proved sound or failed.
         hold_s: How long a better plan must be affordable [s].
+        trying: Whether the plan is the least that was tried after everything was off.
         history: The last switches, oldest first.
         frames: Frames that are done.
         kept: Those of them within the budget.
@@ -149,6 +152,7 @@ class PlannerState:
     changed_s: float = 0.0
     raised_s: float | None = None
     hold_s: float = HOLD_S
+    trying: bool = False
     history: tuple[Switch, ...] = ()
     frames: int = 0
     kept: int = 0
@@ -292,7 +296,7 @@ def _down(
     hold = state.hold_s
     if state.raised_s is not None:
         hold = min(LONGEST_HOLD_S, 2 * hold)
-    state = replace(state, hold_s=hold, raised_s=None)
+    state = replace(state, hold_s=hold, raised_s=None, trying=False)
     return _switch(state, seen, target, reason, 'down')
 
 
@@ -312,13 +316,17 @@ def _up(
         return replace(state, better_since_s=None)
     since = seen.now_s if state.better_since_s is None else state.better_since_s
     state = replace(state, better_since_s=since)
-    if seen.now_s - max(since, state.changed_s) < state.hold_s:
+    hold_s = min(state.hold_s, LONGEST_OFF_S) if blind else state.hold_s
+    if state.trying:
+        # What was tried has shown what the machine can do now.
+        hold_s = HOLD_S
+    if seen.now_s - max(since, state.changed_s) < hold_s:
         return state
-    state = replace(state, better_since_s=None, raised_s=seen.now_s)
+    state = replace(state, better_since_s=None, raised_s=seen.now_s, trying=blind)
     if blind:
         state = replace(state, slowdown=Track())
-        return _switch(state, seen, better, f'tried after {state.hold_s:.0f} s', 'up')
-    reason = f'{better.predicted_ms:.0f} ms predicted for {state.hold_s:.0f} s'
+        return _switch(state, seen, better, f'tried after {hold_s:.0f} s', 'up')
+    reason = f'{better.predicted_ms:.0f} ms predicted for {hold_s:.0f} s'
     return _switch(state, seen, better, reason, 'up')
 
 

@@ -152,6 +152,14 @@ def test_from_nothing_at_all_the_least_is_tried_first():
     assert frames[-1].planned == BEST
 
 
+def test_from_nothing_it_is_back_soon_after_a_long_load():
+    frames, _ = fly(loaded(2, 60, 400.0), seconds=85)
+    tried = {frame.at_s for frame in frames if 10 < frame.at_s < 60 and frame.latency_ms > 150}
+    assert 2 <= len(tried) < 30
+    assert frames[-1].planned == BEST
+    assert next(frame.at_s for frame in frames if frame.at_s > 60 and frame.planned == BEST) < 75
+
+
 def test_the_budget_may_change_in_flight():
     frames, state = fly(
         quiet, budget_ms=lambda now: 150.0 if now < 5 else 50.0 if now < 10 else 0.0
