@@ -115,6 +115,20 @@ def test_the_fixture_is_the_flight_of_the_marker_or_of_each_option(run, flown, p
     result.assert_outcomes(passed=1, skipped=1)
 
 
+def test_a_fixture_of_the_same_name_in_a_suite_stays_what_it_is(run, pytester):
+    pytester.makepyfile("""
+        import pytest
+
+        @pytest.fixture
+        def flight():
+            return 'LH 400'
+
+        def test_of_another_kind(flight):
+            assert flight == 'LH 400'
+    """)
+    run().assert_outcomes(passed=1)
+
+
 def test_bad_input_is_one_clear_failure(run, tmp_path):
     result = run('--flight', tmp_path / 'nothing')
     result.assert_outcomes(failed=1)
