@@ -9,6 +9,7 @@ own, the fixture `flight` is a replayed flight: the one that the marker names, o
 
 from __future__ import annotations
 
+import re
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from rs_onboard.cli.replay.flight_test import FlownFlight
 
 SUFFIX = '.expect.yaml'
+# Other programs may have files of this ending.
+OURS = re.compile(rb'^expectations:', re.MULTILINE)
 MARKER = 'flight(bag, expect=None, parameters={}): the recorded flight of the fixture `flight`'
 
 
@@ -69,7 +72,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
     """Collect files of expectations that name their bag."""
-    if not file_path.name.endswith(SUFFIX):
+    if not file_path.name.endswith(SUFFIX) or not OURS.search(file_path.read_bytes()):
         return None
     return FlightFile.from_parent(parent, path=file_path)
 

@@ -83,6 +83,11 @@ def test_a_file_of_expectations_is_a_test_and_fails_with_what_differs(run, flown
     assert 'Traceback' not in text
 
 
+def test_files_of_other_programs_with_the_same_ending_are_no_tests(run, pytester):
+    pytester.makefile('.expect.yaml', other='script: spawn telnet')
+    assert run().ret == pytest.ExitCode.NO_TESTS_COLLECTED
+
+
 def test_golden_results_are_updated_by_option(run, flown, tmp_path):
     bag, _ = flown
     expected = tmp_path / 'new.expect.yaml'
