@@ -143,7 +143,8 @@ class GroundMemory:
         """Say what is known of each region; its cells get its number."""
         bits, looks, numbers = memory
         of_pixel = labels.reshape(-1)[cells.pixels]
-        order = np.argsort(of_pixel, kind='stable')
+        order = np.flatnonzero(of_pixel)
+        order = order[np.argsort(of_pixel[order], kind='stable')]
         ends = np.searchsorted(of_pixel[order], np.arange(1, int(labels.max(initial=0)) + 2))
         found = []
         for start, end in pairwise(ends):

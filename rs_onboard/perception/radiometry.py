@@ -19,8 +19,8 @@ DARK, BRIGHT = 40, 245
 LEAST_CONTRAST = 6.0
 # A channel is neither stretched nor compressed by more than this: beyond it lies noise.
 MAX_GAIN = 2.5
-# Values of a channel between which its light is taken [percent]: the rest may be change.
-LOW, HIGH = 10.0, 90.0
+# Shares of the pixels between whose values the light of a channel is taken: the rest may be change.
+LOW, HIGH = 0.1, 0.9
 # Noise must not count as detail [px].
 DETAIL_PX = 1.0
 # Second differences over two pixels, along x, y and both diagonals.
@@ -44,7 +44,7 @@ def unfit(image: NDArray[np.uint8]) -> Unfit | None:
         image: (H, W, 3) uint8 RGB.
     """
     grey = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.uint8)
-    low, high = (float(value) for value in np.percentile(grey, (5.0, 95.0)))
+    low, high = levels(grey, 0, None, (0.05, 0.95))
     if high < DARK:
         return Unfit(
             'dark',
@@ -89,6 +89,27 @@ def detail(image: NDArray[np.uint8], seen: NDArray[np.bool_]) -> NDArray[np.floa
     return np.array([float(np.asarray(bend).std()) / whole for bend in bends])
 
 
+def levels(
+    image: NDArray[np.uint8],
+    channel: int,
+    mask: NDArray[np.uint8] | None,
+    shares: tuple[float, float],
+) -> tuple[float, float]:
+    """Return the values that shares of the pixels do not exceed.
+
+    Args:
+        image: (H, W) or (H, W, C) uint8.
+        channel: The channel.
+        mask: (H, W) uint8, 0 for pixels that do not count; None for all.
+        shares: Two shares, 0 to 1.
+    """
+    # A twentieth of the time of numpy's percentile.
+    counts = np.ravel(cv2.calcHist([image], [channel], mask, [256], [0, 256])).astype(np.float64)
+    sums = counts.cumsum()
+    low, high = (int(np.searchsorted(sums, share * sums[-1])) for share in shares)
+    return float(min(low, 255)), float(min(high, 255))
+
+
 def match_light(
     image: NDArray[np.uint8],
     target: NDArray[np.uint8],
@@ -111,15 +132,16 @@ def match_light(
     """
     if share == 0.0 or not seen.any():
         return image
+    mask = seen.view(np.uint8)
     table = np.empty((1, 256, 3), np.uint8)
-    levels = np.arange(256.0)
+    values = np.arange(256.0)
     for channel in range(3):
-        low, high = np.percentile(image[..., channel][seen], (LOW, HIGH))
-        wanted_low, wanted_high = np.percentile(target[..., channel][seen], (LOW, HIGH))
+        low, high = levels(image, channel, mask, (LOW, HIGH))
+        wanted_low, wanted_high = levels(target, channel, mask, (LOW, HIGH))
         gain = float(
             np.clip((wanted_high - wanted_low) / max(high - low, 1.0), 1 / MAX_GAIN, MAX_GAIN)
         )
         middle, wanted = (low + high) / 2, (wanted_low + wanted_high) / 2
         there = middle + share * (wanted - middle)
-        table[0, :, channel] = np.clip(np.rint(there + gain**share * (levels - middle)), 0, 255)
+        table[0, :, channel] = np.clip(np.rint(there + gain**share * (values - middle)), 0, 255)
     return np.asarray(cv2.LUT(image, table), np.uint8)

@@ -11,7 +11,7 @@ from flown_maps import photograph
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rs_onboard.perception.radiometry import detail, match_light, unfit
+from rs_onboard.perception.radiometry import detail, levels, match_light, unfit
 
 
 @pytest.fixture(scope='module')
@@ -40,6 +40,19 @@ def test_gain_and_offset_of_every_channel_are_undone(gains, offsets, seed):
         return
     gap = match_light(image, target, whole(image)).astype(int) - target
     assert np.abs(gap).max() <= 3
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 30), st.integers(1, 30), st.integers(0, 1000), st.booleans())
+def test_levels_are_those_of_the_sorted_pixels(height, width, seed, masked):
+    rng = np.random.default_rng(seed)
+    image = rng.integers(0, 256, (height, width, 3), np.uint8)
+    mask = (rng.random((height, width)) < 0.7).astype(np.uint8) if masked else None
+    values = np.sort(image[..., 1][mask > 0] if masked else image[..., 1].ravel())
+    if not len(values):
+        return
+    found = levels(image, 1, mask, (0.1, 0.9))
+    assert found == tuple(values[int(np.ceil(share * len(values))) - 1] for share in (0.1, 0.9))
 
 
 def test_what_changed_on_a_twentieth_of_the_ground_does_not_change_the_light_of_the_rest(ground):
