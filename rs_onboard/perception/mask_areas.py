@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 # Outlines stay within so much of the edges of pixels [px]; a mask is no more exact than that.
 TOLERANCE_PX = 2.0
+# A stair of cells leaves the slope that it stands for by up to the half diagonal of one.
+STAIR = 0.75
 # Frames are traced at every so many pixels that their longer side is about this [px]. At 1080p that
 # takes a quarter of the time, and outlines are off by another half a pixel.
 TRACED_PX = 960
@@ -148,7 +150,7 @@ def mask_polygons(
     """
     step = max(1, round(max(labels.shape) / TRACED_PX))
     coarse = labels[step // 2 :: step, step // 2 :: step]
-    tolerance = max(1.0, max(TOLERANCE_PX, cell_px) / step)
+    tolerance = max(1.0, max(TOLERANCE_PX, STAIR * cell_px) / step)
     least = max(LEAST_PX, LEAST_CELLS * cell_px**2)
     found = []
     for label in np.unique(coarse).tolist():

@@ -106,7 +106,7 @@ def test_steps_of_an_enlarged_mask_are_no_corners():
     jagged, _ = mask_polygons(labels, 2)
     smooth, _ = mask_polygons(labels, 2, cell_px=8.0)
     for before, after in zip(jagged, smooth, strict=True):
-        assert 3 * len(after.rings[0]) <= len(before.rings[0])
+        assert 2 * len(after.rings[0]) <= len(before.rings[0])
     labels[80:96, 16:24] = 1
     assert len(mask_polygons(labels, 2, cell_px=8.0)[0]) == 2
     assert len(mask_polygons(labels, 2)[0]) == 3
