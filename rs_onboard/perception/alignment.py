@@ -22,6 +22,7 @@ from rs_onboard.geo.errors import MapError, PoseError, RegistrationError
 from rs_onboard.geo.footprint import locate
 from rs_onboard.geo.gsd import ground_scale
 from rs_onboard.geo.position import position_from
+from rs_onboard.geo.reference.prefetch import Prefetcher
 from rs_onboard.geo.reference.view import GroundGrid, grid_pixels
 from rs_onboard.perception.change import AlignedPair
 from rs_onboard.perception.map_match import MapFit, MapMatch
@@ -120,6 +121,7 @@ class Aligner:
         self.registrar = registrar
         self.limits = limits
         self._model_gsd_m = model_gsd_m
+        self._ahead = Prefetcher(reference)
 
     def align(self, frame: Frame) -> Alignment:
         """Lay the map under a frame.
@@ -136,6 +138,7 @@ class Aligner:
         assert gsd.gsd_m is not None
         predicted = self._ground(camera, pose)
         view = self._view(predicted)
+        self._ahead.look(pose.stamp_ns, predicted)
         self._check_seen(view)
         found = self._register(small.image, view, gsd.gsd_m)
         ground = moved_grid(predicted, found.homography, camera, pose)

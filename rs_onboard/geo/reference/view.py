@@ -117,7 +117,7 @@ class ReferenceMap:
     def __init__(self, source: MapSource, *, cache_bytes: int = CACHE_BYTES) -> None:
         self.source = source
         self.info = source.info
-        self._limit = cache_bytes
+        self.cache_limit = cache_bytes
         self._tiles: OrderedDict[TileKey, MapTile | MapError | None] = OrderedDict()
         self._bytes = 0
         self._lock = threading.Lock()
@@ -209,7 +209,7 @@ class ReferenceMap:
             if key not in self._tiles:
                 self._tiles[key] = found
                 self._bytes += _size(found)
-            while self._bytes > self._limit and len(self._tiles) > 1:
+            while self._bytes > self.cache_limit and len(self._tiles) > 1:
                 _, old = self._tiles.popitem(last=False)
                 self._bytes -= _size(old)
         return found
