@@ -16,6 +16,7 @@ import argparse
 import contextlib
 import dataclasses
 import json
+import math
 import os
 import platform
 import subprocess
@@ -40,6 +41,7 @@ from rs_onboard.replay.report.chart import Axis, Column, Part, column_chart, key
 from rs_onboard.replay.report.markup import Html, element, table
 
 PHASES = ('quiet', 'loaded', 'quiet again')
+COLOURS = ('var(--infer)', 'var(--finish)', 'var(--infer)')
 ADAPT_S = 1.0
 GOAL = 0.95
 # The best plan must leave a fifth of the budget unused; so much more than it takes leaves room.
@@ -166,7 +168,7 @@ def usual_latency(images, options):
         sender.fly(5.0, options.rate, time.monotonic())
         time.sleep(1.0)
         found = [f.latency_ms for f in sender.flown()[2:]]
-    usual = float(np.percentile(found, 90, method='higher'))
+    usual = quantile(found, 0.9)
     if not np.isfinite(usual):
         raise SystemExit(
             f'{sum(map(np.isinf, found))} of {len(found)} frames were dropped in quiet, everything '
@@ -175,16 +177,20 @@ def usual_latency(images, options):
     return usual
 
 
-def summarise(frames, budget_ms, seconds):
+def quantile(values, share):
+    """Return a value that a share of values does not exceed; infinite ones are values too."""
+    return sorted(values)[min(len(values) - 1, math.ceil(share * len(values)) - 1)]
+
+
+def summarise(frames, budget_ms):
     """Return a row a phase."""
     rows = []
     most = max((frame.tiles for frame in frames), default=0) or 1
     for number, name in enumerate(PHASES):
         chosen = [f for f in frames if f.phase == number]
-        first = number * seconds
+        first = chosen[0].at_s
         adapted = [f for f in chosen if f.at_s >= first + ADAPT_S]
         latencies = [f.latency_ms for f in adapted]
-        p50, p95 = np.percentile(latencies, [50, 95], method='higher').tolist()
         rows.append(
             {
                 'phase': name,
@@ -195,8 +201,8 @@ def summarise(frames, budget_ms, seconds):
                     f.latency_ms > budget_ms for f in chosen if f.at_s < first + ADAPT_S
                 ),
                 'dropped': sum(f.latency_ms == float('inf') for f in chosen),
-                'p50_ms': p50,
-                'p95_ms': p95,
+                'p50_ms': quantile(latencies, 0.5),
+                'p95_ms': quantile(latencies, 0.95),
                 'at_their_best': float(np.mean([f.best for f in adapted])),
                 'tiles': float(np.mean([f.tiles for f in adapted]) / most),
             }
@@ -206,11 +212,10 @@ def summarise(frames, budget_ms, seconds):
 
 def chart(frames, budget_ms, label):
     """Draw a column a frame."""
-    colours = {True: ('var(--infer)', 'var(--finish)', 'var(--infer)')}
     columns = []
     for number, frame in enumerate(frames):
         kept = frame.latency_ms <= budget_ms
-        colour = colours[True][frame.phase] if kept else 'var(--bad)'
+        colour = COLOURS[frame.phase] if kept else 'var(--bad)'
         value = min(frame.latency_ms, 3 * budget_ms)
         text = f'{frame.at_s:.1f} s, {PHASES[frame.phase]}: {frame.latency_ms:.0f} ms'
         columns.append(Column(number, text, [Part(value, colour)]))
@@ -290,7 +295,7 @@ def main():
         'without it': fly(images, options, budget_ms, planned=False),
     }
     rclpy.try_shutdown()
-    rows = {name: summarise(f, budget_ms, options.seconds) for name, f in flights.items()}
+    rows = {name: summarise(f, budget_ms) for name, f in flights.items()}
     report = {
         'machine': platform.processor() or platform.machine(),
         'cores': os.cpu_count(),
@@ -304,7 +309,9 @@ def main():
     }
     options.out.mkdir(parents=True, exist_ok=True)
     write_page(options.out / 'budget.html', flights, rows, report)
-    (options.out / 'budget.json').write_text(json.dumps(report, indent=2) + '\n', encoding='utf-8')
+    # JSON knows no infinity, the latency of a frame that was dropped.
+    text = json.dumps(report, indent=2).replace('Infinity', 'null')
+    (options.out / 'budget.json').write_text(text + '\n', encoding='utf-8')
     print(f'budget {budget_ms:.0f} ms, {options.rate:g} Hz, {options.hogs} busy processes')
     for name, found in rows.items():
         for row in found:
