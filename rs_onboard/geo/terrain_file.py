@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,6 +26,21 @@ WGS84 = 'EPSG:4326'
 LOWEST_M, HIGHEST_M = -500.0, 9000.0
 
 METRES = {'', 'm', 'metre', 'metres', 'meter', 'meters'}
+
+
+def shared_terrain(path: Path, *, zero_m: float = 0.0, sigma_m: float = 0.0) -> Terrain:
+    """Read a terrain model, once for all nodes of a process; see `read_terrain`.
+
+    Raises:
+        TerrainError: As there.
+    """
+    changed = path.stat().st_mtime_ns if path.is_file() else 0
+    return _kept(path, zero_m, sigma_m, changed)
+
+
+@lru_cache(maxsize=1)
+def _kept(path: Path, zero_m: float, sigma_m: float, _changed_ns: int) -> Terrain:
+    return read_terrain(path, zero_m=zero_m, sigma_m=sigma_m)
 
 
 def read_terrain(path: Path, *, zero_m: float = 0.0, sigma_m: float = 0.0) -> Terrain:

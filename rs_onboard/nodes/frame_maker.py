@@ -11,7 +11,6 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections import Counter
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rs_onboard.geo.errors import CameraError
@@ -19,7 +18,6 @@ from rs_onboard.geo.pose import NoPose, Pose
 from rs_onboard.geo.pose_buffer import PoseBuffer
 from rs_onboard.geo.ring import NS_PER_S, TIME_JUMP_NS
 from rs_onboard.geo.static_frames import StaticFrames
-from rs_onboard.geo.terrain_file import read_terrain
 from rs_onboard.nodes.image_messages import (
     camera_from_message,
     fix_from_message,
@@ -33,6 +31,7 @@ from rs_onboard.nodes.pose_messages import (
     covariance_of,
     gimbal_attitude,
     mount_of,
+    terrain_of,
 )
 from rs_onboard.perception.errors import EncodingError
 from rs_onboard.perception.frame import Frame
@@ -45,7 +44,6 @@ if TYPE_CHECKING:
     from std_msgs.msg import Float64
 
     from rs_onboard.geo.camera import CameraModel
-    from rs_onboard.geo.terrain import Terrain
     from rs_onboard.nodes.node_settings import FrameSettings
 
 
@@ -80,7 +78,7 @@ class FrameMaker:
             gimbal_yaw_lock=settings.gimbal_yaw_lock,
             gimbal_required=settings.gimbal_required,
         )
-        self._terrain = _terrain(settings)
+        self._terrain = terrain_of(settings)
         self._frames = StaticFrames()
         # The frame whose mount the pose buffer has; another, or news of frames, asks for it anew.
         self._mounted: str | None = None
@@ -255,13 +253,3 @@ class FrameMaker:
             )
             return None
         return camera
-
-
-def _terrain(settings: FrameSettings) -> Terrain | None:
-    if not settings.terrain_file:
-        return None
-    return read_terrain(
-        Path(settings.terrain_file).expanduser(),
-        zero_m=settings.terrain_zero_m,
-        sigma_m=settings.terrain_sigma_m,
-    )

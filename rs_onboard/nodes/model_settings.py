@@ -13,6 +13,7 @@ from rs_onboard.nodes.node_settings import (
     OVERLAP,
     FrameSettings,
     NodeSettings,
+    TerrainSettings,
     frame_budget_parameter,
     model_parameter,
 )
@@ -103,7 +104,7 @@ class SceneSettings(BudgetFields):
 
 
 @dataclass(frozen=True)
-class DetectionSettings(BudgetFields):
+class DetectionSettings(BudgetFields, TerrainSettings):
     """The detection node."""
 
     model: str = model_parameter('detection')

@@ -129,7 +129,31 @@ class InputTopics(NodeSettings):
 
 
 @dataclass(frozen=True)
-class FrameSettings(InputTopics):
+class TerrainSettings(NodeSettings):
+    """What nodes need that place things on the ground."""
+
+    terrain_file: str = parameter(
+        '', 'Terrain model, a GeoTIFF; empty takes the ground for flat.', name='terrain.file'
+    )
+    terrain_zero_m: float = parameter(
+        0.0,
+        'Height of the zero of the terrain model above that of the fix [m]: the undulation of the '
+        'geoid for models above the sea, as fixes of NavSatFix are above the ellipsoid.',
+        name='terrain.zero_m',
+        low=-10000.0,
+        high=10000.0,
+    )
+    terrain_sigma_m: float = parameter(
+        2.0,
+        'Standard deviation of the heights of the terrain model [m].',
+        name='terrain.sigma_m',
+        low=0.0,
+        high=1000.0,
+    )
+
+
+@dataclass(frozen=True)
+class FrameSettings(InputTopics, TerrainSettings):
     """What nodes need that put frames together: image, camera and pose."""
 
     camera_mount_rpy_deg: str = parameter(
@@ -210,24 +234,6 @@ class FrameSettings(InputTopics):
         name='sigma.focal_percent',
         low=0.0,
         high=50.0,
-    )
-    terrain_file: str = parameter(
-        '', 'Terrain model, a GeoTIFF; empty takes the ground for flat.', name='terrain.file'
-    )
-    terrain_zero_m: float = parameter(
-        0.0,
-        'Height of the zero of the terrain model above that of the fix [m]: the undulation of the '
-        'geoid for models above the sea, as fixes of NavSatFix are above the ellipsoid.',
-        name='terrain.zero_m',
-        low=-10000.0,
-        high=10000.0,
-    )
-    terrain_sigma_m: float = parameter(
-        2.0,
-        'Standard deviation of the heights of the terrain model [m].',
-        name='terrain.sigma_m',
-        low=0.0,
-        high=1000.0,
     )
     max_age_s: float = parameter(
         0.0,

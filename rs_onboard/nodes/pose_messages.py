@@ -1,10 +1,11 @@
 # Copyright 2026 The rs_onboard authors
 # SPDX-License-Identifier: Apache-2.0
-"""Attitudes of vehicle and gimbal as messages tell them, and the settings that say how."""
+"""Attitudes as messages tell them, and the settings that say how: mounts, accuracies, terrain."""
 
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,12 +13,14 @@ import numpy as np
 from rs_onboard.geo.covariance import Accuracy
 from rs_onboard.geo.pose_buffer import Mount
 from rs_onboard.geo.rotation import NADIR_MOUNT, Quaternion, from_roll_pitch_yaw, multiply
+from rs_onboard.geo.terrain_file import shared_terrain
 from rs_onboard.inference.errors import FieldError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from rs_onboard.nodes.node_settings import FrameSettings
+    from rs_onboard.geo.terrain import Terrain
+    from rs_onboard.nodes.node_settings import FrameSettings, TerrainSettings
 
 # Optical axes (x right, y down, z along the view) in those of a camera body that has x along the
 # view: y left and z up (FLU), or y right and z down (FRD).
@@ -66,6 +69,21 @@ def mount_of(settings: FrameSettings) -> Mount | str:
         return '/tf_static: no message yet'
     turn = from_roll_pitch_yaw(*map(math.radians, angles)) if angles else NADIR_MOUNT
     return Mount(turn, place or (0.0, 0.0, 0.0))
+
+
+def terrain_of(settings: TerrainSettings) -> Terrain | None:
+    """Read the terrain model of the settings, None where the ground is taken for flat.
+
+    Raises:
+        TerrainError: It cannot be used.
+    """
+    if not settings.terrain_file:
+        return None
+    return shared_terrain(
+        Path(settings.terrain_file).expanduser(),
+        zero_m=settings.terrain_zero_m,
+        sigma_m=settings.terrain_sigma_m,
+    )
 
 
 def covariance_of(values: Any) -> NDArray[np.float64]:

@@ -152,7 +152,12 @@ class TaskNode(ModelNode[TileArrival, R], Generic[R]):
 
         return self.guarded(take)
 
-    def _tiles(self, arrival: TileArrival) -> TileSet:
+    def tiles_of(self, arrival: TileArrival) -> TileSet:
+        """Return the tiles that arrived, or rebuild them from their messages.
+
+        Raises:
+            EncodingError, TaskError, TileError: The messages are not those of an rs_onboard tiler.
+        """
         if not isinstance(arrival.item, dict):
             return cast('TileSet', arrival.item)
         parts = arrival.item
@@ -181,7 +186,7 @@ class TaskNode(ModelNode[TileArrival, R], Generic[R]):
 
     def _work(self, arrival: TileArrival) -> str | None:
         try:
-            tiles = self._tiles(arrival)
+            tiles = self.tiles_of(arrival)
         except (EncodingError, TaskError, TileError) as exc:
             self.incident('bad_tiles', str(exc))
             return 'bad_tiles'

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 from importlib.util import find_spec
 
+import numpy as np
 import pytest
 
 pytest.importorskip('rclpy', reason='ROS 2 is not installed: run make setup')
@@ -14,9 +15,22 @@ pytest.importorskip('rclpy', reason='ROS 2 is not installed: run make setup')
 from geometry_msgs.msg import Vector3, Vector3Stamped
 from rclpy.parameter import Parameter
 
+from rs_onboard.geo.camera import CameraModel
+from rs_onboard.geo.footprint import locate
+from rs_onboard.geo.pose import Pose
+from rs_onboard.geo.rotation import NADIR_MOUNT
+from rs_onboard.geo.terrain_file import shared_terrain
+from rs_onboard.nodes.detection import DetectionNode
 from rs_onboard.nodes.process import make_nodes
+from rs_onboard.nodes.result_messages import scale_message
+from rs_onboard.nodes.selection_values import selection_values
 from rs_onboard.nodes.start import bring_up
+from rs_onboard.nodes.task_node import TileArrival
+from rs_onboard.nodes.tile_messages import layout_message, tiles_message
 from rs_onboard.nodes.tiler import TilerNode
+from rs_onboard.perception.frame import Frame, FrameHeader
+from rs_onboard.perception.tiler import Tiler
+from rs_onboard.perception.tiles import TilePlan
 
 
 @pytest.fixture
@@ -81,6 +95,53 @@ def test_a_terrain_model_that_is_a_picture_is_refused_and_mended(tiler, tmp_path
     assert node.set_parameters([Parameter('terrain.file', value='')])[0].successful
     node.trigger_configure()
     assert (node.state, node.fault) == ('inactive', '')
+
+
+def test_detection_in_a_process_of_its_own_stands_on_the_same_terrain(ros, colours, tmp_path):
+    rasterio = pytest.importorskip('rasterio')
+    path = tmp_path / 'dem.tif'
+    with rasterio.open(
+        path,
+        'w',
+        driver='GTiff',
+        dtype='float32',
+        count=1,
+        width=40,
+        height=40,
+        crs='EPSG:4326',
+        transform=rasterio.Affine(0.0005, 0, 6.99, 0, -0.0005, 46.01),
+    ) as file:
+        file.write(np.linspace(300, 420, 1600, dtype=np.float32).reshape(1, 40, 40))
+    given = {**colours, 'terrain.file': str(path), 'terrain.sigma_m': 4.0}
+    parameters = [Parameter(name, value=value) for name, value in given.items()]
+    node = DetectionNode(parameter_overrides=parameters)
+    try:
+        node.trigger_configure()
+        assert (node.state, node.fault) == ('inactive', '')
+        pose = shared_terrain(path, sigma_m=4.0).under(
+            Pose(5, 46.0, 7.0, 500.0, None, NADIR_MOUNT, np.eye(3))
+        )
+        camera = CameraModel(64, 48, 50.0, 50.0, 31.5, 23.5)
+        image = np.zeros((48, 64, 3), np.uint8)
+        frame = Frame(FrameHeader(5, 'camera', 0, 48, 64), image, camera, pose)
+        cut = Tiler({'detection': TilePlan(48, 48)}).cut(frame)['detection']
+        told = selection_values(cut.selection, cut.grid)
+        parts = {
+            'tiles': tiles_message(cut),
+            'layout': layout_message(cut),
+            'report': scale_message(cut.header, 'detection', cut.scale, camera, pose, told),
+        }
+        arrived = node.tiles_of(TileArrival(parts, 0)).pose
+        assert arrived.height_m == pose.height_m
+        assert arrived.height_sigma_m == 4.0
+        pixels = np.array([(0.0, 0.0), (63.0, 47.0)])
+        here, there = (locate(pixels, camera, each).wgs84 for each in (pose, arrived))
+        np.testing.assert_array_equal(here, there)
+        # In the same process the terrain comes with the pose, and is not read again.
+        assert arrived.terrain is pose.terrain
+    finally:
+        node.release()
+        node.destroy_node()
 
 
 def test_an_area_of_interest_is_read_at_configure(tiler, tmp_path):
