@@ -31,8 +31,8 @@ from rs_onboard.inference.runtime_settings import TensorInfo
 from rs_onboard.nodes import scene, segmentation
 from rs_onboard.nodes.exchange import Outlet
 from rs_onboard.nodes.locations import model_folder
-from rs_onboard.nodes.process import make_nodes
 from rs_onboard.nodes.node_settings import MODELS
+from rs_onboard.nodes.process import make_nodes
 from rs_onboard.nodes.start import bring_up, shut_down, spin
 from rs_onboard.perception.frame import Frame, FrameHeader
 from rs_onboard.perception.scene import SceneTask
