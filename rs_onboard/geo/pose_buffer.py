@@ -195,7 +195,7 @@ class PoseBuffer:
             height = self._heights.nearest(stamp_ns, self._gap_ns)
             if isinstance(height, str):
                 height = self._said('height', height)
-        first, second, weight, drift = fixes
+        first, second, weight = fixes.first, fixes.second, fixes.weight
         # The short way round the date line.
         turn = (second.longitude_deg - first.longitude_deg + 180.0) % 360.0 - 180.0
         longitude = (first.longitude_deg + turn * weight + 180.0) % 360.0 - 180.0
@@ -207,7 +207,7 @@ class PoseBuffer:
             altitude_m=_mix(first.altitude_m, second.altitude_m, weight),
             height_m=None if isinstance(height, str) else height,
             orientation=None if isinstance(camera, str) else camera.orientation,
-            position_covariance=_wider(covariance, drift),
+            position_covariance=_wider(covariance, fixes.drift),
             orientation_covariance=None if isinstance(camera, str) else camera.covariance,
             unknown='; '.join(item for item in (camera, height) if isinstance(item, str)),
         )
@@ -259,10 +259,10 @@ class PoseBuffer:
         found = ring.around(stamp_ns, self._gap_ns)
         if isinstance(found, str):
             return self._said(source, found)
-        first, second, weight, drift = found
+        first, second, weight = found.first, found.second, found.weight
         covariance = between(first.covariance, second.covariance, weight)
         orientation = slerp(first.orientation, second.orientation, weight)
-        return Attitude(orientation, _wider(covariance, drift))
+        return Attitude(orientation, _wider(covariance, found.drift))
 
     def _looking(
         self, stamp_ns: int, body: Attitude | str

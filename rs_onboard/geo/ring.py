@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import bisect
 from collections import deque
-from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,7 +21,8 @@ TIME_JUMP_NS = NS_PER_S
 S = TypeVar('S')
 
 
-class Motion(NamedTuple, Generic[S]):
+@dataclass(frozen=True)
+class Motion(Generic[S]):
     """How fast samples can change.
 
     Attributes:
@@ -36,7 +38,8 @@ class Motion(NamedTuple, Generic[S]):
     unit: str
 
 
-class Around(NamedTuple, Generic[S]):
+@dataclass(frozen=True)
+class Around(Generic[S]):
     """The neighbours of a moment.
 
     Attributes:
