@@ -73,13 +73,22 @@ class Change(NamedTuple):
 
 @dataclass
 class _Active:
-    """A cause that holds: as it is counted, and when it was last seen that bad."""
+    """A cause that holds.
 
-    finding: Finding
+    Attributes:
+        state: As bad as it counts.
+        since_s: When it appeared.
+        seen: When it was last seen as bad as each state, and what was found then.
+    """
+
+    state: State
     since_s: float
-    seen_s: float
-    # The worst lesser finding since then, which takes its place after the hold time.
-    lesser: Finding | None = None
+    seen: dict[State, tuple[float, Finding]]
+
+    @property
+    def finding(self) -> Finding:
+        """What was found when it was last seen as bad as it counts."""
+        return self.seen[self.state][1]
 
 
 class HealthMonitor:
@@ -122,11 +131,8 @@ class HealthMonitor:
                     seen[finding.cause] = finding
             changes = [change for item in seen.values() for change in self._see(item, now_s)]
             for cause, active in list(self._active.items()):
-                found = seen.get(cause)
-                if found is not None and found.state >= active.finding.state:
-                    continue
-                if now_s - active.seen_s >= self.hold_s:
-                    changes.append(self._lessen(cause, active, found, now_s))
+                if change := self._settle(cause, active, now_s, seen.get(cause)):
+                    changes.append(change)
             return changes
 
     def forget(self) -> None:
@@ -143,11 +149,11 @@ class HealthMonitor:
     def causes(self) -> list[Finding]:
         """Return the causes that hold, worst first, then oldest first."""
         with self._lock:
-            ordered = sorted(self._active.values(), key=lambda a: (-a.finding.state, a.since_s))
+            ordered = sorted(self._active.values(), key=lambda a: (-a.state, a.since_s))
             return [active.finding for active in ordered]
 
     def _state(self) -> State:
-        return max((a.finding.state for a in self._active.values()), default=State.OK)
+        return max((active.state for active in self._active.values()), default=State.OK)
 
     def _see(self, finding: Finding, now_s: float) -> list[Change]:
         if finding.state is State.OK:
@@ -157,25 +163,29 @@ class HealthMonitor:
         if active is None:
             if len(self._active) >= MAX_CAUSES:
                 return []
-            self._active[finding.cause] = _Active(finding, now_s, now_s)
-        elif finding.state > active.finding.state:
-            self._active[finding.cause] = _Active(finding, active.since_s, now_s)
-        elif finding.state < active.finding.state:
-            if active.lesser is None or finding.state >= active.lesser.state:
-                active.lesser = finding
+            active = self._active[finding.cause] = _Active(finding.state, now_s, {})
+        elif finding.state <= active.state:
+            # The same again, perhaps with a newer number in its text, or less bad.
+            active.seen[finding.state] = (now_s, finding)
             return []
-        else:
-            # The same again, perhaps with a newer number in its text.
-            active.finding, active.seen_s, active.lesser = finding, now_s, None
-            return []
+        active.state = finding.state
+        active.seen[finding.state] = (now_s, finding)
         return [Change(before, self._state(), finding, 0.0)]
 
-    def _lessen(self, cause: str, active: _Active, found: Finding | None, now_s: float) -> Change:
-        before = self._state()
-        lesser = found or active.lesser
-        if lesser is not None:
-            self._active[cause] = _Active(lesser, active.since_s, now_s)
-            return Change(before, self._state(), lesser, 0.0)
-        del self._active[cause]
-        over = Finding(cause, active.finding.text, State.OK)
-        return Change(before, self._state(), over, now_s - active.since_s)
+    def _settle(
+        self, cause: str, active: _Active, now_s: float, found: Finding | None
+    ) -> Change | None:
+        """Let a cause become as bad as it was seen within the hold time, and end if it was not."""
+        now = found.state if found is not None else State.OK
+        recent = [s for s, (seen_s, _) in active.seen.items() if now_s - seen_s < self.hold_s]
+        state = max([now, *recent])
+        if state >= active.state:
+            return None
+        before, over = self._state(), active.finding
+        if state is State.OK:
+            del self._active[cause]
+            ended = Finding(cause, over.text, State.OK)
+            return Change(before, self._state(), ended, now_s - active.since_s)
+        active.state = state
+        active.seen = {s: seen for s, seen in active.seen.items() if s <= state}
+        return Change(before, self._state(), active.finding, 0.0)
