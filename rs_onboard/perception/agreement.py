@@ -9,6 +9,7 @@ changed there. Regions that share cells with an earlier one have its number.
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from dataclasses import dataclass
 from itertools import pairwise
@@ -33,6 +34,10 @@ TIME_JUMP_NS = 1_000_000_000
 # A cell must be hit by several pixels, or the next frame hits its neighbour.
 PIXELS_A_CELL = 2.0
 MAX_ZOOM = 28
+# Zooms that the size of cells may sway beyond its bounds: a third in height.
+SWAY = 0.4
+# Larger frames are looked at in steps; the work and the memory of it stay bounded.
+MOST_PIXELS = 1_500_000
 BLOCK = 256
 # Blocks of cells kept in memory, 0.4 MB each; the one not seen for longest goes first.
 MAX_BLOCKS = 64
@@ -96,6 +101,7 @@ class GroundMemory:
         self._blocks: OrderedDict[tuple[int, int, int], _Block] = OrderedDict()
         self._next = 1
         self._last_ns = 0
+        self._zoom: int | None = None
 
     def look(
         self,
@@ -115,18 +121,21 @@ class GroundMemory:
         if stamp_ns < self._last_ns - TIME_JUMP_NS:
             self._blocks.clear()
         self._last_ns = stamp_ns
-        cells = _Cells.of(ground, seen)
+        step = _step(ground)
         count = int(labels.max(initial=0))
+        cells = _Cells.of(ground, None if seen is None else seen[::step, ::step], step, self._zoom)
         if cells is None:
             return [Agreement(self._new_number(), 0, 0, confirmed=False) for _ in range(count)]
-        changed = np.bincount(cells.index, labels.reshape(-1)[cells.pixels] > 0, cells.size)
+        self._zoom = cells.zoom
+        of_pixel = labels[::step, ::step].reshape(-1)[cells.pixels]
+        changed = np.bincount(cells.index, of_pixel > 0, cells.size)
         total = np.bincount(cells.index, minlength=cells.size)
         bits, looks, numbers = self._read(cells)
         visited = total > 0
         hit = changed >= CELL_SHARE * np.maximum(total, 1)
         bits[visited] = ((bits[visited] << 1) | hit[visited]) & self._mask
         looks[visited] = np.minimum(looks[visited] + 1, self._limit)
-        found = self._judge(cells, labels, (bits, looks, numbers))
+        found = self._judge(cells, of_pixel, count, (bits, looks, numbers))
         self._write(cells, (bits, looks, numbers))
         return found
 
@@ -137,15 +146,15 @@ class GroundMemory:
     def _judge(
         self,
         cells: _Cells,
-        labels: NDArray[np.int32],
+        of_pixel: NDArray[np.int32],
+        count: int,
         memory: tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.int32]],
     ) -> list[Agreement]:
         """Say what is known of each region; its cells get its number."""
         bits, looks, numbers = memory
-        of_pixel = labels.reshape(-1)[cells.pixels]
         order = np.flatnonzero(of_pixel)
         order = order[np.argsort(of_pixel[order], kind='stable')]
-        ends = np.searchsorted(of_pixel[order], np.arange(1, int(labels.max(initial=0)) + 2))
+        ends = np.searchsorted(of_pixel[order], np.arange(1, count + 2))
         found = []
         for start, end in pairwise(ends):
             # Every pixel votes, so that cells count by how much of the region lies in them.
@@ -228,21 +237,23 @@ class _Cells:
         return self.rows * self.columns
 
     @classmethod
-    def of(cls, ground: GroundGrid, seen: NDArray[np.bool_] | None) -> _Cells | None:
-        """Find the cells of the pixels that were seen; None where there are none."""
+    def of(
+        cls, ground: GroundGrid, seen: NDArray[np.bool_] | None, step: int, last_zoom: int | None
+    ) -> _Cells | None:
+        """Find the cells of every `step`-th pixel that was seen; None where there are none."""
         known = np.isfinite(ground.points).all(axis=2)
         if not known.any():
             return None
         latitude = float(ground.points[known][:, 1].mean())
         coarse = to_pixels(ground.points, 0)
-        step = np.abs(np.diff(coarse, axis=1)).max(axis=2)
-        pixel = float(np.nanmedian(step)) / STEP * resolution_m(latitude, 0)
-        zoom = _zoom(pixel * PIXELS_A_CELL, latitude)
+        apart = np.abs(np.diff(coarse, axis=1)).max(axis=2)
+        pixel = float(np.nanmedian(apart)) / STEP * resolution_m(latitude, 0)
+        zoom = _zoom(pixel * step * PIXELS_A_CELL, latitude, last_zoom)
         world = to_pixels(ground.points, zoom)
         origin = np.floor(np.nanmin(world.reshape(-1, 2), axis=0))
         x, y = np.meshgrid(
-            np.arange(ground.width, dtype=np.float32) / STEP,
-            np.arange(ground.height, dtype=np.float32) / STEP,
+            np.arange(0, ground.width, step, dtype=np.float32) / STEP,
+            np.arange(0, ground.height, step, dtype=np.float32) / STEP,
         )
         local = (world - origin).astype(np.float32)
         dense = np.asarray(cv2.remap(local, x, y, cv2.INTER_LINEAR)).reshape(-1, 2)
@@ -275,10 +286,20 @@ def _shared(block: int, first: int, count: int) -> tuple[slice, slice]:
     return slice(start - block * BLOCK, end - block * BLOCK), slice(start - first, end - first)
 
 
-def _zoom(cell_m: float, latitude_deg: float) -> int:
-    """Return the finest zoom whose pixels are at least so large [m]."""
-    exact = np.log2(resolution_m(latitude_deg, 0) / cell_m)
-    return int(np.clip(np.floor(exact), 0, MAX_ZOOM))
+def _step(ground: GroundGrid) -> int:
+    """Return which pixels are looked at: every one, or fewer of a large frame."""
+    return max(1, math.ceil(math.sqrt(ground.height * ground.width / MOST_PIXELS)))
+
+
+def _zoom(cell_m: float, latitude_deg: float, last: int | None) -> int:
+    """Return the finest zoom whose pixels are at least so large [m], or the last if it is near.
+
+    A height that sways must not divide what is remembered between two zooms.
+    """
+    exact = math.log2(resolution_m(latitude_deg, 0) / cell_m)
+    if last is not None and last - SWAY <= exact < last + 1 + SWAY:
+        return last
+    return min(max(math.floor(exact), 0), MAX_ZOOM)
 
 
 def _most_frequent(numbers: NDArray[np.int32]) -> int:

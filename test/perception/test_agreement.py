@@ -102,6 +102,26 @@ def test_a_view_without_ground_has_regions_that_nobody_confirms():
     assert (told.looks, told.confirmed) == (0, False)
 
 
+@pytest.mark.parametrize('height_m', [40.0, 60.0, 75.0, 90.0, 120.0])
+def test_a_height_that_sways_does_not_divide_the_memory(height_m):
+    memory = GroundMemory(finds=4, looks=4)
+    for step, share in enumerate((1.0, 0.8, 1.2, 0.9)):
+        pose = pose_above(nadir_pose(height_m * share))
+        grid, labels = looked_at(pose, 0.0, 0.0)
+        (told,) = memory.look(step * SECOND, grid, None, labels)
+        assert (told.number, told.looks, told.finds) == (1, step + 1, step + 1)
+
+
+def test_a_large_frame_is_looked_at_in_steps_and_tells_the_same():
+    camera = CAMERA.scaled_to(320 * 6, 240 * 6)
+    small, labels = looked_at(POSE, 2.0, 1.0)
+    large = GroundGrid.of(camera, POSE)
+    memory = GroundMemory(finds=1, looks=2)
+    (first,) = memory.look(0, large, None, labels.repeat(6, 0).repeat(6, 1))
+    assert (first.looks, first.finds, first.confirmed) == (1, 1, True)
+    assert small.height * 6 == large.height
+
+
 def test_memory_is_bounded_and_the_oldest_ground_goes_first():
     memory = GroundMemory()
     labels = np.zeros((CAMERA.height, CAMERA.width), np.int32)
