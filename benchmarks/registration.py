@@ -190,7 +190,7 @@ def seen(shot: Shot, pose: Pose, reference: ReferenceMap, side: int) -> tuple[An
     view = reference.view(grid)
     small = cv2.resize(shot.image, size, interpolation=cv2.INTER_AREA)
     assert pose.height_m is not None
-    return small, view.image, view.seen, pose.height_m / camera.fx, grid, camera
+    return small, view.image, view.seen, pose.height_m / camera.fx, camera
 
 
 def error_m(shot: Shot, camera: CameraModel, motion: NDArray[np.float64]) -> float | None:
@@ -254,7 +254,7 @@ def measure(case: Case, matcher: str) -> dict[str, Any]:
         )
         started = time.process_time()
         try:
-            small, view, shown, gsd, grid, camera = seen(large, shot.pose, case.reference, side)
+            small, view, shown, gsd, camera = seen(large, shot.pose, case.reference, side)
             found = registrar.register(small, view, shown, gsd)
         except (MapError, RegistrationError):
             found = None
@@ -266,7 +266,7 @@ def measure(case: Case, matcher: str) -> dict[str, Any]:
             if (error := error_m(shot, camera, found.homography)) is not None:
                 figures['error_m'].append(error)
             if shot.truth is not None:
-                fix = position_from(found, grid, camera, shot.pose, case.known)
+                fix = position_from(found, camera, shot.pose, case.known)
                 figures['position_mahalanobis2'].append(distance(fix, shot.truth))
     tried, false = falsely(case, registrar, side)
     return {
@@ -296,7 +296,7 @@ def falsely(case: Case, registrar: Registrar, side: int) -> tuple[int, int]:
         if tried >= ELSEWHERE * len(case.shots):
             break
         try:
-            small, view, shown, gsd, _, _ = seen(shot, pose, case.reference, side)
+            small, view, shown, gsd, _ = seen(shot, pose, case.reference, side)
             if float(shown.mean()) < 0.7:
                 continue
             tried += 1

@@ -17,17 +17,17 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from rs_onboard.geo.errors import CameraError, RegistrationError
+from rs_onboard.geo.errors import RegistrationError
+from rs_onboard.geo.footprint import sight
 from rs_onboard.geo.lens import bearing
 from rs_onboard.geo.rotation import rotation_matrix
-from rs_onboard.geo.wgs84 import offset_to_wgs84, wgs84_to_offset
+from rs_onboard.geo.wgs84 import offset_to_wgs84
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from rs_onboard.geo.camera import CameraModel
     from rs_onboard.geo.pose import Pose
-    from rs_onboard.geo.reference.view import GroundGrid
     from rs_onboard.geo.registration import Registration
 
 STEPS = 8
@@ -36,6 +36,9 @@ STEPS = 8
 MATCHES_A_FACT = 6.0
 # Nothing is placed better than this [px].
 LEAST_SIGMA_PX = 0.3
+# Barometers and gimbals claim more than they hold.
+LEAST_HEIGHT_M = 0.5
+LEAST_TILT_DEG = 0.1
 # Directions that nothing holds: far beyond any error of a pose [m].
 FREE_M = 1e4
 # East, north, up, the rotation about each, and the logarithm of the focal length.
@@ -109,7 +112,6 @@ class PositionFix:
 
 def position_from(
     found: Registration,
-    grid: GroundGrid,
     camera: CameraModel,
     pose: Pose,
     known: Uncertainty | None = None,
@@ -117,10 +119,11 @@ def position_from(
     """Find the camera's place from a frame in register.
 
     Args:
-        found: The registration, of a frame with the view that `grid` and `pose` predicted.
-        grid: Where on the ground the pixels of that view lie.
-        camera: Intrinsics of the frame.
+        found: The registration, of a frame with the view that camera and pose predicted.
+        camera: Intrinsics of the frame, and of that view.
         pose: The pose that was believed; its position is where the search starts, and has no say.
+            The covariance of its attitude and the deviation of its height, where it has them, win
+            over those known before.
         known: What was known before.
 
     Raises:
@@ -131,17 +134,14 @@ def position_from(
             'no position: the pose has no height or no attitude, from which the fit starts.'
         )
     known = known or Uncertainty()
-    places = grid.at(found.source)
-    try:
-        rays = bearing(found.target, camera)[:, :2]
-    except CameraError as exc:
-        raise RegistrationError(f'no position: {exc}') from None
-    usable = np.isfinite(places).all(axis=1) & np.isfinite(rays).all(axis=1)
-    ground = wgs84_to_offset(places[usable], pose.latitude_deg, pose.longitude_deg)
-    # Relative to the camera as it was believed.
-    points = np.column_stack((ground, np.full(len(ground), -pose.height_m)))
+    hits = sight(found.source, camera, pose)
+    if isinstance(hits, str):
+        raise RegistrationError(f'no position: {hits}.')
+    rays = bearing(found.target, camera)[:, :2]
+    usable = np.isfinite(hits.points).all(axis=1) & np.isfinite(rays).all(axis=1)
+    points = hits.points[usable]
     fit = _Fit(points, rays[usable], rotation_matrix(pose.orientation), camera.fx)
-    prior = _precisions(known, pose.height_m)
+    prior = _information(known, pose)
     values, error_px, information = fit.solve(prior)
     covariance = np.linalg.inv(information)[:3, :3]
     covariance = (covariance + covariance.T) / 2 + np.diag(
@@ -166,12 +166,17 @@ def position_from(
     )
 
 
-def _precisions(known: Uncertainty, height_m: float) -> NDArray[np.float64]:
-    """Return the inverse variances of the parameters (7,) before any match."""
+def _information(known: Uncertainty, pose: Pose) -> NDArray[np.float64]:
+    """Return what is known of the parameters before any match, as an inverse covariance (7, 7)."""
+    assert pose.height_m is not None
     tilt, yaw = math.radians(known.tilt_deg), math.radians(known.yaw_deg)
-    height = max(1.0, known.height * height_m)
-    sigmas = np.array((FREE_M, FREE_M, height, tilt, tilt, yaw, known.focal))
-    return np.asarray(1.0 / sigmas**2, np.float64)
+    height = pose.height_sigma_m or known.height * pose.height_m
+    sigmas = np.array((FREE_M, FREE_M, max(LEAST_HEIGHT_M, height), tilt, tilt, yaw, known.focal))
+    information = np.diag(1.0 / sigmas**2)
+    if pose.orientation_covariance is not None:
+        floor = np.eye(3) * math.radians(LEAST_TILT_DEG) ** 2
+        information[3:6, 3:6] = np.linalg.inv(pose.orientation_covariance + floor)
+    return information
 
 
 @dataclass(frozen=True)
@@ -211,11 +216,11 @@ class _Fit:
             sigma = max(LEAST_SIGMA_PX, math.sqrt(float(residual @ residual) / freedom))
             slope = self._slope(values, residual)
             weight = 1.0 / (sigma**2 * MATCHES_A_FACT)
-            information = weight * slope.T @ slope + np.diag(prior)
-            pull = weight * slope.T @ residual + prior * values
+            information = weight * slope.T @ slope + prior
+            pull = weight * slope.T @ residual + prior @ values
             step = np.linalg.solve(information, pull)
             values = values - step
-            if np.abs(step / (1.0 / np.sqrt(prior))).max() < 1e-6:
+            if np.abs(step * np.sqrt(np.diag(prior))).max() < 1e-6:
                 break
         residual = self._residual(values)
         if not np.isfinite(residual).all():

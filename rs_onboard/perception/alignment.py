@@ -155,7 +155,7 @@ class Aligner:
             state='registered',
             fit=fit,
             corners=corners_of(ground),
-            position=_position(found, predicted, camera, pose),
+            position=_position(found, camera, pose),
         )
         return Alignment(pair, ground, match)
 
@@ -306,12 +306,10 @@ class Aligner:
             raise MatchError('blurred', f'{text} {consequence}'.rstrip(), fit)
 
 
-def _position(
-    found: Registration, grid: GroundGrid, camera: CameraModel, pose: Pose
-) -> PositionFix | None:
+def _position(found: Registration, camera: CameraModel, pose: Pose) -> PositionFix | None:
     """Find the camera's place; a frame may lie on the map and still fix none."""
     try:
-        return position_from(found, grid, camera, pose)
+        return position_from(found, camera, pose)
     except RegistrationError:
         return None
 

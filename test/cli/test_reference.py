@@ -116,6 +116,10 @@ def test_several_orthophotos_lie_upon_one_another(tmp_path):
     ('make', 'message'),
     [
         (lambda folder: write_tif(folder / 'plain.tif', crs=''), 'no georeference'),
+        (
+            lambda folder: write_tif(folder / 'degrees.tif', crs='EPSG:4326'),
+            'expected a coordinate system that the coordinates are in',
+        ),
         (lambda folder: folder / 'missing.tif', 'no such map'),
         (lambda folder: folder / 'nothing', 'no such source'),
         (lambda folder: folder, 'neither tiles zoom/column/row'),

@@ -15,11 +15,13 @@ from hypothesis import strategies as st
 
 from rs_onboard.geo.camera import CameraModel
 from rs_onboard.geo.errors import RegistrationError
+from rs_onboard.geo.footprint import sight
 from rs_onboard.geo.pose import Pose
 from rs_onboard.geo.position import Uncertainty, position_from
 from rs_onboard.geo.reference.view import GroundGrid
 from rs_onboard.geo.registration import Registration
 from rs_onboard.geo.rotation import NADIR_MOUNT, multiply, rotation_matrix
+from rs_onboard.geo.terrain import Terrain
 from rs_onboard.geo.wgs84 import offset_to_wgs84, wgs84_to_offset
 
 LATITUDE, LONGITUDE, HEIGHT = 47.3, 8.5, 120.0
@@ -60,7 +62,7 @@ def registered(truth, believed, *, camera=CAMERA, focal=1.0, noise_px=0.0, seed=
     # Neighbours are off together, as they are on a map with errors of its own.
     noise = np.repeat(rng.normal(0, 1.0, middles.shape), 6, axis=0)[:count]
     target = target.reshape(-1, 2) + noise_px * noise
-    return grid, Registration(
+    return Registration(
         homography=np.eye(3),
         inliers=count,
         matches=count,
@@ -92,8 +94,8 @@ def test_exact_matches_give_the_exact_place_when_the_attitude_is_known(
 ):
     truth = pose_at(turns=(tilt, -tilt, 0.0), yaw=yaw)
     believed = pose_at(east, north, up, turns=(tilt, -tilt, 0.0), yaw=yaw)
-    grid, found = registered(truth, believed, camera=camera)
-    fix = position_from(found, grid, camera, believed, SURE)
+    found = registered(truth, believed, camera=camera)
+    fix = position_from(found, camera, believed, SURE)
     # Interpolating a ground position over 16 px of a distorted lens costs some millimetres.
     assert np.abs(miss(fix, truth)).max() < 0.05
     assert fix.offset_m == pytest.approx((-east, -north, -up), abs=0.05)
@@ -112,8 +114,8 @@ def test_errors_lie_within_the_covariance():
         east, north = rng.uniform(-20, 20, 2)
         believed = pose_at(east, north, rng.normal(0, known.height * HEIGHT / 2))
         focal = 1 + rng.normal(0, known.focal)
-        grid, found = registered(truth, believed, focal=focal, noise_px=1.5, seed=seed)
-        fix = position_from(found, grid, CAMERA, believed, known)
+        found = registered(truth, believed, focal=focal, noise_px=1.5, seed=seed)
+        fix = position_from(found, CAMERA, believed, known)
         error = miss(fix, truth)
         distances.append(error[:2] @ np.linalg.inv(fix.covariance[:2, :2]) @ error[:2])
         heights.append(error[2] ** 2 / fix.covariance[2, 2])
@@ -126,9 +128,9 @@ def test_errors_lie_within_the_covariance():
 
 def test_a_doubtful_attitude_makes_a_doubtful_place_where_the_perspective_does_not_show_it():
     truth, believed = pose_at(), pose_at(5.0)
-    grid, found = registered(truth, believed, noise_px=30.0)
+    found = registered(truth, believed, noise_px=30.0)
     sigmas = [
-        position_from(found, grid, CAMERA, believed, Uncertainty(tilt_deg=tilt)).sigma_m
+        position_from(found, CAMERA, believed, Uncertainty(tilt_deg=tilt)).sigma_m
         for tilt in (0.1, 1.0, 3.0)
     ]
     assert sigmas == sorted(sigmas)
@@ -140,26 +142,72 @@ def test_a_doubtful_attitude_makes_a_doubtful_place_where_the_perspective_does_n
 def test_a_tilt_that_the_perspective_shows_is_found():
     truth = pose_at(turns=(1.5, -1.0, 4.0))
     believed = pose_at(8.0, -6.0, 3.0)
-    grid, found = registered(truth, believed)
-    fix = position_from(found, grid, CAMERA, believed, Uncertainty(focal=1e-4))
+    found = registered(truth, believed)
+    fix = position_from(found, CAMERA, believed, Uncertainty(focal=1e-4))
     assert fix.rotation_deg == pytest.approx((1.5, -1.0, 4.0), abs=0.2)
     assert fix.residual_px < 0.1
 
 
+def test_what_the_pose_says_of_itself_wins_over_what_is_taken_for_granted():
+    truth, believed = pose_at(), pose_at(5.0)
+    found = registered(truth, believed, noise_px=30.0)
+    sure = dataclasses.replace(
+        believed,
+        orientation_covariance=np.eye(3) * math.radians(0.2) ** 2,
+        height_sigma_m=0.5,
+    )
+    vague = dataclasses.replace(believed, orientation_covariance=np.eye(3) * math.radians(4.0) ** 2)
+    sigmas = [position_from(found, CAMERA, pose).sigma_m for pose in (sure, believed, vague)]
+    assert sigmas == sorted(sigmas)
+    assert position_from(found, CAMERA, sure).covariance[2, 2] < 0.6 + 3.0**2
+
+
+def test_relief_counts_where_the_pose_knows_it():
+    # A slope to the north of one in five: taken for flat, the matches pull the camera aside.
+    heights = np.linspace(40.0, -40.0, 41)[:, np.newaxis] * np.ones((1, 41))
+    step = 400.0 / 40 / 111_320.0
+    terrain = Terrain(
+        'slope',
+        (380.0 + heights).astype(np.float32),
+        LONGITUDE - 20 * step,
+        LATITUDE + 20 * step,
+        (step, step),
+    )
+    truth, believed = (terrain.under(pose_at(*place)) for place in ((), (4.0, -3.0, 2.0)))
+    rng = np.random.default_rng(1)
+    source = rng.uniform((60, 60), (1220, 660), (120, 2))
+    ground = sight(source, CAMERA, believed).points
+    apart = np.append(
+        wgs84_to_offset(
+            np.array([[believed.longitude_deg, believed.latitude_deg]]), LATITUDE, LONGITUDE
+        )[0],
+        believed.altitude_m - truth.altitude_m,
+    )
+    rays = (ground + apart) @ rotation_matrix(truth.orientation)
+    matrix = np.array([[900.0, 0, 639.5], [0, 900.0, 359.5], [0, 0, 1]])
+    target, _ = cv2.projectPoints(rays, np.zeros(3), np.zeros(3), matrix, np.zeros(5))
+    found = dataclasses.replace(
+        registered(pose_at(), pose_at()), source=source, target=target.reshape(-1, 2)
+    )
+    assert np.abs(miss(position_from(found, CAMERA, believed, SURE), truth)).max() < 0.05
+    flat = dataclasses.replace(believed, terrain=None)
+    assert np.abs(miss(position_from(found, CAMERA, flat, SURE), truth)).max() > 0.3
+
+
 def test_without_height_or_attitude_there_is_no_position():
     believed = pose_at()
-    grid, found = registered(believed, believed)
+    found = registered(believed, believed)
     for missing in ('height_m', 'orientation'):
         pose = dataclasses.replace(believed, **{missing: None})
         with pytest.raises(RegistrationError, match='no height or no attitude'):
-            position_from(found, grid, CAMERA, pose)
+            position_from(found, CAMERA, pose)
 
 
 def test_too_few_matches_give_no_position():
     believed = pose_at()
-    grid, found = registered(believed, believed, count=3)
+    found = registered(believed, believed, count=3)
     with pytest.raises(RegistrationError, match='3 matches on known ground; at least 4 are needed'):
-        position_from(found, grid, CAMERA, believed)
+        position_from(found, CAMERA, believed)
 
 
 def test_an_uncertainty_of_nothing_is_refused():
