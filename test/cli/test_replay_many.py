@@ -164,6 +164,13 @@ def test_one_that_dies_again_and_again_fails_and_takes_nothing_along(
     assert second.state == 'ok'
 
 
+def test_one_that_is_interrupted_is_not_tried_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(engines.subprocess, 'run', Process((-2, '', '')))
+    (outcome,) = engines.run_here([FlightJob('a', 'a', str(tmp_path / 'a'))], 1, 5)
+    assert (outcome.state, outcome.attempts) == ('failed', 1)
+    assert 'SIGINT' in outcome.reason
+
+
 def test_what_a_user_can_mend_is_an_outcome_and_a_failing_disk_is_raised(tmp_path, monkeypatch):
     job = FlightJob('a', str(tmp_path / 'none.mcap'), str(tmp_path / 'out'))
     assert run_job(job).state == 'failed'

@@ -8,6 +8,7 @@ import json
 import signal
 import subprocess
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack
 from dataclasses import asdict
@@ -35,15 +36,18 @@ def run_here(jobs: Sequence[FlightJob], count: int, retries: int) -> Iterator[Fl
         retries: How often a job is tried again when its process dies or the disk fails.
     """
     with ThreadPoolExecutor(count, 'flight') as pool:
-        futures = [pool.submit(_in_process, job, retries) for job in jobs]
+        stop = threading.Event()
+        futures = [pool.submit(_in_process, job, retries, stop) for job in jobs]
         try:
             for future in as_completed(futures):
                 yield future.result()
         finally:
+            # Whoever interrupts this interrupts the processes too, and wants none tried again.
+            stop.set()
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _in_process(job: FlightJob, retries: int) -> FlightOutcome:
+def _in_process(job: FlightJob, retries: int, stop: threading.Event) -> FlightOutcome:
     out = Path(job.out)
     reason = ''
     for attempt in range(1, retries + 2):
@@ -61,6 +65,8 @@ def _in_process(job: FlightJob, retries: int) -> FlightOutcome:
             found = json.loads(done.stdout.splitlines()[-1])
             return FlightOutcome(**{**found, 'attempts': attempt})
         reason = _why(done)
+        if stop.is_set() or done.returncode == -signal.SIGINT:
+            return FlightOutcome(job.name, job.bag, '', 'failed', reason, attempts=attempt)
     return FlightOutcome(job.name, job.bag, '', 'failed', reason, attempts=retries + 1)
 
 
