@@ -10,7 +10,7 @@ those of small turns about the axes of the parent, as in sensor_msgs/Imu.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -60,6 +60,28 @@ class Pose:
         x, y, _, _ = self.orientation
         # z axis of the camera in ENU has the up component 1 - 2(x^2 + y^2).
         return math.acos(min(1.0, max(-1.0, 2.0 * (x * x + y * y) - 1.0)))
+
+    def over(self, terrain: Terrain) -> Pose:
+        """Return this pose with a terrain below it, and the height above it.
+
+        Where the terrain is not known, or higher than the camera, the height is not known either,
+        and the pose says so.
+        """
+        height = terrain.below(self.latitude_deg, self.longitude_deg, self.altitude_m)
+        reason = ''
+        if math.isnan(height):
+            reason = f'{terrain.name} knows no ground at {self.latitude_deg:.5f}, '
+            reason += f'{self.longitude_deg:.5f}'
+        elif height <= 0.0:
+            reason = f'the camera is {-height:.0f} m below {terrain.name}; check terrain.zero_m'
+        return replace(
+            self,
+            terrain=terrain,
+            height_m=None if reason else height,
+            height_sigma_m=None if reason else terrain.sigma_m,
+            assumed=tuple(name for name in self.assumed if name != 'height'),
+            unknown=reason or ('' if self.orientation is not None else self.unknown),
+        )
 
 
 class NoPose(NamedTuple):

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
@@ -17,7 +16,6 @@ from rs_onboard.geo.wgs84 import radii_at
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from rs_onboard.geo.pose import Pose
 
 # Nothing is looked for further away: the camera sees no detail there, and the ground curves away by
 # 8 m, which is left out of account.
@@ -72,29 +70,11 @@ class Terrain:
     zero_m: float = 0.0
     sigma_m: float = 0.0
 
-    def under(self, pose: Pose) -> Pose:
-        """Return a pose with this terrain below it, and the height above it.
-
-        Where the terrain is not known, or higher than the camera, the height is not known either,
-        and the pose says so.
-        """
-        place = self._place(pose.latitude_deg, pose.longitude_deg, pose.altitude_m)
+    def below(self, latitude_deg: float, longitude_deg: float, altitude_m: float) -> float:
+        """Return the height of a place above the terrain [m]; NaN where that is not known."""
+        place = self._place(latitude_deg, longitude_deg, altitude_m)
         ground = float(self._at(np.array([place.column]), np.array([place.row]))[0])
-        height = place.altitude - ground
-        reason = ''
-        if np.isnan(ground):
-            reason = f'{self.name} knows no ground at {pose.latitude_deg:.5f}, '
-            reason += f'{pose.longitude_deg:.5f}'
-        elif height <= 0.0:
-            reason = f'the camera is {-height:.0f} m below {self.name}; check terrain.zero_m'
-        return dataclasses.replace(
-            pose,
-            terrain=self,
-            height_m=None if reason else height,
-            height_sigma_m=None if reason else self.sigma_m,
-            assumed=tuple(name for name in pose.assumed if name != 'height'),
-            unknown=reason or ('' if pose.orientation is not None else pose.unknown),
-        )
+        return place.altitude - ground
 
     def meet(
         self,

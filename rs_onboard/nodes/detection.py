@@ -42,7 +42,7 @@ class DetectionNode(TaskNode[DetectionResult]):
         tiles = super().tiles_of(arrival)
         pose = tiles.pose
         if self._terrain is not None and pose is not None and pose.terrain is None:
-            tiles.pose = self._terrain.under(pose)
+            tiles.pose = pose.over(self._terrain)
         return tiles
 
     def make_task(self, model: Model) -> DetectionTask:

@@ -125,7 +125,7 @@ class FrameMaker:
             self.poses.set_mount(self._frames.mount(header.frame_id, self._settings.body_frame))
         pose = self.poses.at(header.stamp_ns)
         if isinstance(pose, Pose) and self._terrain is not None:
-            pose = self._terrain.under(pose)
+            pose = pose.over(self._terrain)
         return dataclasses.replace(
             frame,
             camera=self._calibrated(frame.camera or self._camera_for(header.width, header.height)),

@@ -78,9 +78,9 @@ def test_over_terrain_the_distance_is_that_along_the_view():
     attitude = multiply(from_roll_pitch_yaw(0.0, 0.0, 0.0), NADIR_MOUNT)
     heights = np.tile(np.linspace(400.0, 440.0, 41, dtype=np.float32), (41, 1))
     terrain = Terrain('slope', heights, 6.98, 46.02, (0.001, 0.001))
-    known = terrain.under(pose_with(None, attitude))
+    known = pose_with(None, attitude).over(terrain)
     assert ground_scale(CAMERA, known).gsd_m == pytest.approx(80.0 / 800.0, rel=1e-5)
-    away = terrain.under(dataclasses.replace(pose_with(50.0, attitude), latitude_deg=47.0))
+    away = dataclasses.replace(pose_with(50.0, attitude), latitude_deg=47.0).over(terrain)
     assert ground_scale(CAMERA, away).reason.startswith('height above ground unknown (slope knows')
 
 

@@ -46,7 +46,7 @@ def attitude(roll_deg=0.0, pitch_deg=0.0, yaw_deg=90.0):
 
 def pose_over(terrain, altitude=600.0, **turns):
     known = Pose(0, LATITUDE, LONGITUDE, altitude, None, attitude(**turns))
-    return terrain.under(known)
+    return known.over(terrain)
 
 
 def pixel_grid(camera=LENS, count=9):
@@ -196,7 +196,7 @@ def test_a_hole_in_the_terrain_is_no_ground_and_nothing_is_seen_across_it():
 def test_beyond_the_model_there_is_no_ground():
     terrain = terrain_of(lambda e, n: 400.0)
     pose = Pose(0, LATITUDE + 1.0, LONGITUDE, 500.0, 90.0, attitude())
-    away = terrain.under(pose)
+    away = pose.over(terrain)
     assert away.height_m is None
     assert locate(pixel_grid(), LENS, away).reason == (
         'height above ground unknown (hills knows no ground at 47.00000, 7.00000)'
@@ -205,10 +205,10 @@ def test_beyond_the_model_there_is_no_ground():
 
 def test_a_camera_below_the_terrain_is_a_wrong_zero():
     pose = Pose(0, LATITUDE, LONGITUDE, 390.0, 90.0, attitude())
-    reason = terrain_of(lambda e, n: 400.0).under(pose).unknown
+    reason = pose.over(terrain_of(lambda e, n: 400.0)).unknown
     assert reason == 'the camera is 10 m below hills; check terrain.zero_m'
     lower = terrain_of(lambda e, n: 400.0, zero_m=-50.0, sigma_m=2.0)
-    above = lower.under(pose)
+    above = pose.over(lower)
     assert (above.height_m, above.height_sigma_m) == (pytest.approx(40.0), 2.0)
 
 
@@ -216,5 +216,5 @@ def test_the_terrain_goes_on_across_the_date_line():
     terrain = dataclasses.replace(terrain_of(lambda e, n: 400.0 + 0.1 * e))
     terrain = dataclasses.replace(terrain, west=terrain.west - LONGITUDE + 180.0)
     for longitude in (180.0, -180.0):
-        pose = terrain.under(Pose(0, LATITUDE, longitude, 500.0, None, attitude()))
+        pose = Pose(0, LATITUDE, longitude, 500.0, None, attitude()).over(terrain)
         assert pose.height_m == pytest.approx(100.0, abs=1e-3)

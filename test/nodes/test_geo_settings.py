@@ -118,9 +118,8 @@ def test_detection_in_a_process_of_its_own_stands_on_the_same_terrain(ros, colou
     try:
         node.trigger_configure()
         assert (node.state, node.fault) == ('inactive', '')
-        pose = shared_terrain(path, sigma_m=4.0).under(
-            Pose(5, 46.0, 7.0, 500.0, None, NADIR_MOUNT, np.eye(3))
-        )
+        pose = Pose(5, 46.0, 7.0, 500.0, None, NADIR_MOUNT, np.eye(3))
+        pose = pose.over(shared_terrain(path, sigma_m=4.0))
         camera = CameraModel(64, 48, 50.0, 50.0, 31.5, 23.5)
         image = np.zeros((48, 64, 3), np.uint8)
         frame = Frame(FrameHeader(5, 'camera', 0, 48, 64), image, camera, pose)
