@@ -33,10 +33,9 @@ if TYPE_CHECKING:
     from rs_onboard.inference.budget.ladder import Step, TaskLoad
     from rs_onboard.inference.budget.machine_state import Heat
 
-# A step up must leave this share of the budget unused, a step down half as much: between the two
-# the plan stays. Down again within a moment takes more off, so that a growing load is met in few
-# steps.
-UP_MARGIN, DOWN_MARGIN, STEEP_MARGIN = 0.8, 0.9, 0.7
+# A new plan may use this share of the budget; one that is in force may use all of it. Down again
+# within a moment takes more off, so that a growing load is met in few steps.
+MARGIN, STEEP_MARGIN = 0.8, 0.6
 MOMENT_S = 1.0
 
 # Time for which a better plan must be affordable [s]: at first, and at most after it failed.
@@ -44,7 +43,7 @@ HOLD_S, LONGEST_HOLD_S = 2.0, 32.0
 # With everything off, something is tried after this time at most [s].
 LONGEST_OFF_S = 8.0
 # A step up that is taken back within this time [s] has failed.
-PROBATION_S = 5.0
+PROBATION_S = 10.0
 
 # A frame that is not done in time takes longer still; nothing says by how much.
 UNDONE = 1.5
@@ -169,7 +168,7 @@ def plan(state: PlannerState, seen: Observation) -> PlannerState:
     usual = _conditions(state, seen)
     former = state.plan
     if former is None or former.budget_ms <= 0 or not _fits(former, seen.loads):
-        found = best(seen.loads, DOWN_MARGIN * budget, usual)
+        found = best(seen.loads, MARGIN * budget, usual)
         reason = 'first plan' if former is None else 'limit set or tasks changed'
         return _switch(state, seen, found or _least(seen, usual), reason, None)
     steps = [former.steps[load.task] for load in seen.loads]
@@ -283,7 +282,7 @@ def _down(
 ) -> PlannerState:
     current, conditions = now
     steep = seen.now_s - state.changed_s < MOMENT_S and state.raised_s is None
-    margin = STEEP_MARGIN if steep else DOWN_MARGIN
+    margin = STEEP_MARGIN if steep else MARGIN
     found = best(seen.loads, margin * budget, conditions) or best(seen.loads, budget, conditions)
     target = found or _least(seen, conditions)
     reason = f'{cause.format(predicted=current.predicted_ms)}, {budget:.0f} ms allowed'
@@ -306,7 +305,7 @@ def _up(
     blocked = seen.machine.heat in {'warm', *HEAT_SHARE} or seen.machine.throttled
     better = None
     if not blocked:
-        better = best(seen.loads, UP_MARGIN * budget, usual, above=current.worth)
+        better = best(seen.loads, MARGIN * budget, usual, above=current.worth)
     blind = all(step.off for step in current.steps)
     if not blocked and blind:
         # Nothing tells of the machine while nothing runs: the least that does goes first, whatever

@@ -251,14 +251,14 @@ def test_a_steady_machine_with_noise_settles(noise):
 
     frames, state = fly(factor, seconds=180)
     late = [switch for switch in state.history if switch.at_s > 30]
-    assert most_in_a_minute([switch.at_s for switch in late]) <= 6
+    assert most_in_a_minute([switch.at_s for switch in late]) <= 8
     assert within(frames, 150.0, 1.0) >= 0.95
 
 
 def test_what_the_result_says_names_the_budget_and_all_that_is_less():
     state = plan(PlannerState(), Observation(0.0, 25.0, LOADS))
     doubt = state.plan.allowance('detection', 0, 6).doubt
-    assert doubt.startswith('latency budget of 25 ms: int8 instead of fp32, 3 of 6 tiles')
+    assert doubt.startswith('latency budget of 25 ms: int8 instead of fp32, 2 of 6 tiles')
     skips = [state.plan.allowance('scene', number, 12).skip for number in range(4)]
     assert set(skips) <= {'', 'latency budget of 25 ms: off'} or any(
         'frame only' in s for s in skips
