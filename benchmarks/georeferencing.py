@@ -48,7 +48,7 @@ def pose_with(pitch: float = 0.0, terrain: Terrain | None = None) -> Pose:
     turn = multiply(from_roll_pitch_yaw(0.0, -pitch, 0.5), NADIR_MOUNT)
     covariance = np.eye(3)
     known = Pose(0, 46.0, 7.0, 500.0, 100.0, turn, covariance, covariance * 1e-3, 3.0)
-    return terrain.under(known) if terrain is not None else known
+    return known.over(terrain) if terrain is not None else known
 
 
 def hills() -> Terrain:

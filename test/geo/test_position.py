@@ -173,7 +173,7 @@ def test_relief_counts_where_the_pose_knows_it():
         LATITUDE + 20 * step,
         (step, step),
     )
-    truth, believed = (terrain.under(pose_at(*place)) for place in ((), (4.0, -3.0, 2.0)))
+    truth, believed = (pose_at(*place).over(terrain) for place in ((), (4.0, -3.0, 2.0)))
     rng = np.random.default_rng(1)
     source = rng.uniform((60, 60), (1220, 660), (120, 2))
     ground = sight(source, CAMERA, believed).points

@@ -41,7 +41,7 @@ def write(path, heights, *, crs='EPSG:4326', transform=DEGREES, units=None, **op
 
 
 def height_at(terrain, latitude, longitude):
-    return 1000.0 - (terrain.under(Pose(0, latitude, longitude, 1000.0, None, None)).height_m or 0)
+    return 1000.0 - (Pose(0, latitude, longitude, 1000.0, None, None).over(terrain).height_m or 0)
 
 
 def test_heights_in_degrees_are_those_of_the_file_at_the_centres_of_its_cells(tmp_path):
@@ -81,7 +81,7 @@ def test_cells_without_data_are_unknown_also_where_the_file_does_not_say_so(
     heights[1, 1] = void
     terrain = read_terrain(write(tmp_path / 'dem.tif', heights, **options))
     assert height_at(terrain, 46.097, 7.003) == pytest.approx(250.0)
-    assert 'knows no ground' in terrain.under(Pose(0, 46.0985, 7.0015, 900.0, 1.0, None)).unknown
+    assert 'knows no ground' in Pose(0, 46.0985, 7.0015, 900.0, 1.0, None).over(terrain).unknown
 
 
 @pytest.mark.parametrize(

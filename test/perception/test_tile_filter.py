@@ -129,7 +129,7 @@ def test_tiles_over_terrain_that_nobody_knows_are_left_out():
     # Known up to 20 m west of the camera.
     ((west, _),) = offset_to_wgs84(np.array([(-20.0, 0)]), pose.latitude_deg, pose.longitude_deg)
     terrain = Terrain('dem', heights, west, pose.latitude_deg + 30 * step, (step, step))
-    chosen = selected(TileFilter(), terrain.under(pose))
+    chosen = selected(TileFilter(), pose.over(terrain))
     assert chosen.left_out == {'no_known_ground': 4}
     assert not set(chosen.tiles) & {0, 5, 10, 15}
 
