@@ -18,17 +18,18 @@ from rs_onboard.perception.agreement import MAX_BLOCKS, GroundMemory
 from rs_onboard.perception.errors import TaskError
 
 SECOND = 1_000_000_000
+EYE = CAMERA.scaled_to(160, 120)
 POSE = pose_above(nadir_pose(60.0))
 
 
 def looked_at(pose, east_m, north_m, side_m=8.0):
     """Return the ground grid of a view and the label image of a square on the ground."""
-    x, y = np.meshgrid(np.arange(CAMERA.width), np.arange(CAMERA.height))
+    x, y = np.meshgrid(np.arange(EYE.width), np.arange(EYE.height))
     pixels = np.stack((x, y), axis=-1).reshape(-1, 2).astype(float)
-    offsets = wgs84_to_offset(locate(pixels, CAMERA, pose).wgs84.copy(), LATITUDE, LONGITUDE)
+    offsets = wgs84_to_offset(locate(pixels, EYE, pose).wgs84.copy(), LATITUDE, LONGITUDE)
     inside = (np.abs(offsets - (east_m, north_m)) <= side_m / 2).all(axis=1)
-    labels = inside.reshape(CAMERA.height, CAMERA.width).astype(np.int32)
-    return GroundGrid.of(CAMERA, pose), labels
+    labels = inside.reshape(EYE.height, EYE.width).astype(np.int32)
+    return GroundGrid.of(EYE, pose), labels
 
 
 @settings(max_examples=25, deadline=None)
@@ -113,21 +114,21 @@ def test_a_height_that_sways_does_not_divide_the_memory(height_m):
 
 
 def test_a_large_frame_is_looked_at_in_steps_and_tells_the_same():
-    camera = CAMERA.scaled_to(320 * 6, 240 * 6)
+    camera = EYE.scaled_to(160 * 12, 120 * 12)
     small, labels = looked_at(POSE, 2.0, 1.0)
     large = GroundGrid.of(camera, POSE)
     memory = GroundMemory(finds=1, looks=2)
-    (first,) = memory.look(0, large, None, labels.repeat(6, 0).repeat(6, 1))
+    (first,) = memory.look(0, large, None, labels.repeat(12, 0).repeat(12, 1))
     assert (first.looks, first.finds, first.confirmed) == (1, 1, True)
-    assert small.height * 6 == large.height
+    assert small.height * 12 == large.height
 
 
 def test_memory_is_bounded_and_the_oldest_ground_goes_first():
     memory = GroundMemory()
-    labels = np.zeros((CAMERA.height, CAMERA.width), np.int32)
+    labels = np.zeros((EYE.height, EYE.width), np.int32)
     for step in range(MAX_BLOCKS + 20):
         pose = pose_above(POSE, east_m=200.0 * step)
-        memory.look(step * SECOND, GroundGrid.of(CAMERA, pose), None, labels)
+        memory.look(step * SECOND, GroundGrid.of(EYE, pose), None, labels)
     assert len(memory._blocks) <= MAX_BLOCKS
 
 
