@@ -69,7 +69,7 @@ def place(frame: Gray, view: Gray, mask: Gray) -> Coarse:
             np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
             for image in (frame, view, mask)
         ]
-        found = _whole(*small, motions)
+        found = _whole(small[0], small[1], small[2], motions)
         found.sort(key=lambda item: -item[0].peak)
         motions = [motion for _, motion in found[:FINALISTS]]
     best = found[0][0]
@@ -82,7 +82,7 @@ def _whole(
     """Find the best shift for each rotation [deg] and scale."""
     height, width = frame.shape
     inner = cv2.erode((mask > 127).astype(np.float32), np.ones((7, 7), np.uint8))
-    field = edges(view) * np.asarray(inner)[:, :, np.newaxis]
+    field = edges(view) * np.asarray(inner, np.float32)[:, :, np.newaxis]
     padded = np.zeros((*_padded(frame.shape), 2), np.float32)
     window = padded[:height, :width]
     window[:] = edges(frame)
@@ -92,7 +92,7 @@ def _whole(
     for turn, scale in motions:
         centre = (width - 1) / 2, (height - 1) / 2
         matrix = np.vstack([cv2.getRotationMatrix2D(centre, turn, scale), (0.0, 0.0, 1.0)])
-        window[:] = cv2.warpAffine(field, matrix[:2], (width, height))
+        window[:] = cv2.warpAffine(field, np.asarray(matrix[:2], np.float64), (width, height))
         product = cv2.mulSpectrums(cv2.dft(padded), wanted, 0, conjB=True)
         found = cv2.dft(product, flags=cv2.DFT_INVERSE | cv2.DFT_SCALE)
         # Turning a picture turns its directions, of which the field has the doubled angles.
@@ -141,8 +141,9 @@ def search(
         for image in (frame, view, mask)
     ]
     shrink = _shrinking(size[0] / frame.shape[1])
-    back = np.linalg.inv(shrink)
-    source, target = patches(magnitude(small[0]), *small[1:], shrink @ start @ back, one)
+    back = inverse(shrink)
+    begin = np.asarray(shrink @ start @ back, np.float64)
+    source, target = patches(magnitude(small[0]), small[1], small[2], begin, one)
     return project(back, source), project(back, target)
 
 
@@ -239,7 +240,7 @@ class PatchSearch:
         side, steps = 2 * (half + far), 2 * far + 1
         around = self._image[top : top + side, left : left + side]
         # Correlated with a patch of mean 0, its own mean does not count but for the digits.
-        self._window[:side, :side] = around - np.float32(cv2.mean(around)[0])
+        self._window[:side, :side] = around - np.float32(around.mean())
         self._patch[: 2 * half, : 2 * half] = patch
         spectrum = cv2.mulSpectrums(cv2.dft(self._window), cv2.dft(self._patch), 0, conjB=True)
         product = cv2.dft(spectrum, flags=cv2.DFT_INVERSE | cv2.DFT_SCALE | cv2.DFT_REAL_OUTPUT)
@@ -251,7 +252,7 @@ class PatchSearch:
 
 def _boxes(table: NDArray[np.generic], side: int) -> NDArray[np.float64]:
     """Return the sums over all squares of a side, from an integral image."""
-    ahead, behind = np.asarray(table[side:], np.float64), table[:-side]
+    ahead, behind = (np.asarray(part, np.float64) for part in (table[side:], table[:-side]))
     return np.asarray(ahead[:, side:] - ahead[:, :-side] - behind[:, side:] + behind[:, :-side])
 
 
@@ -259,6 +260,11 @@ def project(matrix: NDArray[np.float64], points: NDArray[np.float64]) -> NDArray
     """Apply a homography (3, 3) to points (N, 2)."""
     moved = np.concatenate([points, np.ones((len(points), 1))], axis=1) @ matrix.T
     return np.asarray(moved[:, :2] / moved[:, 2:])
+
+
+def inverse(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the inverse of a homography (3, 3)."""
+    return np.asarray(np.linalg.inv(matrix), np.float64)
 
 
 def edges(image: Gray) -> NDArray[np.float32]:

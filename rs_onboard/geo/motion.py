@@ -47,14 +47,15 @@ def fit_motion(
     """
     if len(source) < LEAST:
         return None
-    start, _ = cv2.estimateAffinePartial2D(
+    # OpenCV's stubs do not say that there may be none.
+    start: NDArray[np.generic] | None = cv2.estimateAffinePartial2D(
         source,
         target,
         method=cv2.RANSAC,
         ransacReprojThreshold=FIRST_PX,
         maxIters=3000,
         confidence=0.999,
-    )
+    )[0]
     if start is None:
         return None
     matrix = np.vstack((start, (0.0, 0.0, 1.0)))

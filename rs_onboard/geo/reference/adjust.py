@@ -121,8 +121,8 @@ def adjust(stands: Sequence[Stand], links: Sequence[Link], loose: Looseness) -> 
     if not links:
         return Adjusted(np.zeros((len(stands), NUMBERS)), 0.0, 0.0)
     rows, columns, values, gaps = _equations(stands, links)
-    weight = np.full(len(gaps), 1 / loose.match_m**2)
-    found = np.zeros(count)
+    weight: NDArray[np.float64] = np.full(len(gaps), 1 / loose.match_m**2)
+    found: NDArray[np.float64] = np.zeros(count)
     for _ in range(ROUNDS):
         found = solve((rows, columns, values), -gaps, weight, prior, found)
         left = np.bincount(rows, values * found[columns], len(gaps)) + gaps

@@ -77,7 +77,7 @@ class Mosaic:
                 part = laid[row * TILE : (row + 1) * TILE, column * TILE : (column + 1) * TILE]
                 if float(part[:, :, 3].max()) > LEAST_WEIGHT:
                     key = TileKey(self._zoom, int(low[0]) + column, int(low[1]) + row)
-                    self._tile(key)[:] += part
+                    self._tile(key)[:] += np.asarray(part, np.float32)
         return True
 
     def tiles(self) -> Iterator[tuple[TileKey, MapTile]]:

@@ -103,6 +103,10 @@ class Prefetcher:
                     return
             for key in wanted:
                 # The flight has gone on: what it needs now is nearer.
-                if self._wanted:
+                if self._overtaken():
                     break
                 self._reference.tile(key)
+
+    def _overtaken(self) -> bool:
+        with self._lock:
+            return bool(self._wanted)

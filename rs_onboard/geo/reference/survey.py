@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from rs_onboard.geo.correlation import project
+from rs_onboard.geo.correlation import inverse, project
 from rs_onboard.geo.errors import MapError, RegistrationError
 from rs_onboard.geo.reference.adjust import Link, Looseness, Stand, adjust, moved, solve
 from rs_onboard.geo.registration import Registrar, RegistrationLimits
@@ -210,7 +210,7 @@ class Survey:
         to_pixels = ground_to_pixels(camera, pose, centre)
         height, width = image.shape[:2]
         ends = np.array([(0, 0), (width - 1, 0), (width - 1, height - 1), (0, height - 1)], float)
-        corners = project(np.linalg.inv(to_pixels), ends)
+        corners = project(inverse(to_pixels), ends)
         shrink = min(1.0, SMALL_SIDE / max(height, width))
         size = max(1, round(width * shrink)), max(1, round(height * shrink))
         small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
@@ -246,7 +246,7 @@ class Survey:
     def _common(self, first: int, second: int) -> Link | None:
         """Find the places that two shots share; None where they cannot be brought together."""
         (here, ours), (there, theirs) = (self._small(number) for number in (first, second))
-        motion = ours @ np.linalg.inv(theirs)
+        motion = ours @ inverse(theirs)
         size = here.shape[1], here.shape[0]
         view = np.asarray(cv2.warpPerspective(there, motion, size), np.uint8)
         whole = np.full(there.shape[:2], 255, np.uint8)
@@ -262,15 +262,15 @@ class Survey:
         both = np.asarray(
             cv2.warpPerspective(seen.view(np.uint8), found.homography, size), np.uint8
         )
-        bright = [float(cv2.mean(image, both)[1]) for image in (here, laid)]
+        bright = [float(image[both > 0].mean()) if both.any() else 0.0 for image in (here, laid)]
         if min(bright) > 1.0:
             self._lights.append((first, second, math.log(bright[0] / bright[1])))
-        places = project(np.linalg.inv(motion), source)
+        places = project(inverse(motion), source)
         return Link(
             first,
             second,
-            project(np.linalg.inv(ours), target),
-            project(np.linalg.inv(theirs), places),
+            project(inverse(ours), target),
+            project(inverse(theirs), places),
         )
 
     def _registered(
@@ -308,7 +308,7 @@ class Survey:
         )
         weight, prior = np.full(len(rows), 100.0), np.full(count, 1 / GAIN_SIGMA**2)
         logs = solve(matrix, -ratios, weight, prior, np.zeros(count))
-        return np.exp(logs).tolist()
+        return [math.exp(value) for value in logs.tolist()]
 
 
 def unfit_pose(pose: Pose) -> str:
@@ -343,7 +343,7 @@ def _replaced(shot: Shot, found: Adjusted, number: int) -> NDArray[np.float64]:
     height, width = shot.shape
     x, y = np.meshgrid(np.linspace(0, width - 1, 9), np.linspace(0, height - 1, 9))
     pixels = np.stack((x, y), axis=-1).reshape(-1, 2)
-    ground = project(np.linalg.inv(shot.to_pixels), pixels)
+    ground = project(inverse(shot.to_pixels), pixels)
     places = moved(ground, shot.stand, found.numbers[number])
     # Around the shot itself, where digits are not lost.
     middle = places.mean(axis=0)

@@ -74,7 +74,9 @@ class GroundGrid:
         cells = pixels / STEP
         last = np.array(self.points.shape[1::-1]) - 1
         inside = ((cells >= 0) & (cells <= last)).all(axis=1)
-        low = np.minimum(np.floor(np.where(inside[:, None], cells, 0.0)).astype(int), last - 1)
+        low = np.minimum(
+            np.floor(np.where(np.asarray(inside)[:, np.newaxis], cells, 0.0)).astype(int), last - 1
+        )
         low = np.maximum(low, 0)
         x, y = (cells - low).T[:, :, np.newaxis]
         column, row = low.T

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
-from rs_onboard.geo.correlation import edges, project
+from rs_onboard.geo.correlation import edges, inverse, project
 from rs_onboard.geo.footprint import locate
 from rs_onboard.geo.gsd import ground_scale
 from rs_onboard.geo.reference.picture import PictureMap
@@ -142,7 +142,7 @@ def lay_out(samples: Iterable[Sample], gsd_m: float, *, most: int = 0) -> Sheet:
         gsd_m: Their ground sample distance [m/px].
         most: Pairs to take; 0 for all.
     """
-    chosen = []
+    chosen: list[Sample] = []
     for sample in samples:
         if most and len(chosen) >= most:
             break
@@ -190,7 +190,7 @@ def settled(sample: Sample) -> Image:
         cv2.dft(edges(np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.uint8)))
         for image in (sample.image, sample.before)
     ]
-    product = cv2.mulSpectrums(*fields, 0, conjB=True)
+    product = cv2.mulSpectrums(fields[0], fields[1], 0, conjB=True)
     found = cv2.dft(product, flags=cv2.DFT_INVERSE | cv2.DFT_SCALE)[:, :, 0]
     smooth = cv2.GaussianBlur(found, (0, 0), 1.0)
     peak = float(smooth.max() - smooth.mean()) / (float(smooth.std()) + 1e-12)
@@ -332,7 +332,8 @@ def _aligned(
 def _beyond(sheet: Sheet, flown: FlownFrame) -> NDArray[np.bool_]:
     """Return the pixels of a frame that see no ground of the sheet."""
     whole = np.full(sheet.labels.shape, 255, np.uint8)
-    return photograph(whole, sheet.after, flown.camera, flown.truth, nearest=True) == 0
+    seen = photograph(whole, sheet.after, flown.camera, flown.truth, nearest=True)
+    return np.asarray(seen == 0, np.bool_)
 
 
 def _miss(flown: FlownFrame, homography: NDArray[np.float64] | None) -> float:
@@ -342,7 +343,7 @@ def _miss(flown: FlownFrame, homography: NDArray[np.float64] | None) -> float:
     )
     pixels = np.stack((x, y), axis=-1).reshape(-1, 2)
     truth = locate(pixels, flown.camera, flown.truth).wgs84
-    before = pixels if homography is None else project(np.linalg.inv(homography), pixels)
+    before = pixels if homography is None else project(inverse(homography), pixels)
     found = locate(before, flown.camera, flown.believed).wgs84
     assert truth is not None
     assert found is not None
