@@ -56,11 +56,18 @@ def page(tmp_path):
     return Page(path.read_text(encoding='utf-8')).root
 
 
-def test_a_place_counts_once_as_it_was_seen_last_and_confirmed_ones_come_first():
+def test_a_place_counts_once_as_it_is_seen_best_and_confirmed_ones_come_first():
     first, second = changed_places(frames_of(flight_with_changes()))
     assert (first.region['number'], first.frame.number, first.count) == (7, 2, 3)
     assert first.confirmed
     assert (second.region['number'], second.count, second.confirmed) == (8, 1, False)
+
+
+def test_a_frame_that_cuts_a_region_at_its_edge_does_not_tell_of_its_area():
+    whole = region(7, area=900.0, confirmed=True)
+    cut = region(7, area=30.0, confirmed=True)
+    (place,) = changed_places(frames_of(run([cut], [whole], [cut])))
+    assert (place.frame.number, place.region['area_m2'], place.count) == (1, 900.0, 3)
 
 
 def test_regions_without_a_place_are_each_their_own():

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
@@ -33,10 +33,11 @@ COMPARED_LIMIT = 3_000_000
 
 @dataclass(frozen=True)
 class ChangedPlace:
-    """A place that changed, as the last frame that shows it tells.
+    """A place that changed, as the frame tells that shows most of it.
 
     Attributes:
-        frame: The last frame with it.
+        frame: The frame with the largest view of it; a confirmed view goes before others, the last
+            of equals before the rest.
         region: The region as recorded there.
         count: Frames that show it.
     """
@@ -64,14 +65,17 @@ class ChangedPlace:
 
 def changed_places(frames: Sequence[FrameView]) -> list[ChangedPlace]:
     """Return every place once, confirmed ones first, then by area."""
-    last: dict[object, tuple[FrameView, Mapping[str, Any]]] = {}
+    best: dict[object, ChangedPlace] = {}
     counts: Counter[object] = Counter()
     for frame in frames:
         for index, region in enumerate(frame.task('change').get('regions') or ()):
             key = region.get('number', (frame.number, index))
             counts[key] += 1
-            last[key] = (frame, region)
-    found = [ChangedPlace(*place, counts[key]) for key, place in last.items()]
+            view = ChangedPlace(frame, region, 0)
+            # Where a frame ends it cuts a region, and its area.
+            if key not in best or _worth(view) >= _worth(best[key]):
+                best[key] = view
+    found = [replace(view, count=counts[key]) for key, view in best.items()]
     return sorted(found, key=lambda one: (not one.confirmed, -_area(one), one.frame.number))
 
 
@@ -102,7 +106,7 @@ def changes_of(
         ]
         for one in found[:LISTED]
     ]
-    head = ['place', '', 'area', 'score', 'found on looks', 'map of', 'last seen']
+    head = ['place', '', 'area', 'score', 'found on looks', 'map of', 'best seen']
     parts += [_chart(frames), table(head, rows)]
     if len(found) > LISTED:
         text = f'{len(found) - LISTED} smaller ones are not listed; all are in results.geojson.'
@@ -135,6 +139,10 @@ def _comparisons(found: Sequence[ChangedPlace], comparisons: Mapping[int, bytes]
 def area_text(area_m2: float) -> str:
     """Write an area, in hectares where it has many."""
     return f'{area_m2:.0f} m\u00b2' if area_m2 < 10_000.0 else f'{area_m2 / 10_000.0:.1f} ha'
+
+
+def _worth(one: ChangedPlace) -> tuple[bool, float]:
+    return one.confirmed, _area(one)
 
 
 def _area(one: ChangedPlace) -> float:
