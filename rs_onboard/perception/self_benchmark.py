@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rs_onboard.inference.budget.cost_file import cost_key, read_costs, write_costs
 from rs_onboard.inference.budget.ladder import VariantCost
+from rs_onboard.inference.cost_file import cost_key, read_costs, write_costs
 from rs_onboard.inference.sample import sample_tiles
 from rs_onboard.perception.variant_agreement import MEASURES
 

@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_frames import FakeRuntime, model_of
 
-from rs_onboard.inference.budget.cost_file import cost_key, read_costs, write_costs
 from rs_onboard.inference.budget.ladder import VariantCost
+from rs_onboard.inference.cost_file import cost_key, read_costs, write_costs
 from rs_onboard.inference.model import Model
 from rs_onboard.perception.self_benchmark import choose_offered, known_or_measured, measure
 
