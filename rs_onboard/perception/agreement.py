@@ -156,6 +156,9 @@ class GroundMemory:
         order = order[np.argsort(of_pixel[order], kind='stable')]
         ends = np.searchsorted(of_pixel[order], np.arange(1, count + 2))
         found = []
+        # A place that falls apart: the first, largest part keeps the number, the others get theirs.
+        taken: set[int] = set()
+        chosen = numbers.copy()
         for start, end in pairwise(ends):
             # Every pixel votes, so that cells count by how much of the region lies in them.
             mine = cells.index[order[start:end]]
@@ -163,9 +166,9 @@ class GroundMemory:
                 found.append(Agreement(self._new_number(), 0, 0, confirmed=False))
                 continue
             finds = POPCOUNT[bits[mine]]
-            known = numbers[mine][numbers[mine] > 0]
-            number = _most_frequent(known) if len(known) else self._new_number()
-            numbers[mine] = number
+            number = _most_frequent(numbers[mine], taken) or self._new_number()
+            taken.add(number)
+            chosen[mine] = number
             found.append(
                 Agreement(
                     number=number,
@@ -174,6 +177,7 @@ class GroundMemory:
                     confirmed=bool((finds >= self._finds).mean() >= 0.5),
                 )
             )
+        numbers[:] = chosen
         return found
 
     def _new_number(self) -> int:
@@ -302,6 +306,8 @@ def _zoom(cell_m: float, latitude_deg: float, last: int | None) -> int:
     return min(max(math.floor(exact), 0), MAX_ZOOM)
 
 
-def _most_frequent(numbers: NDArray[np.int32]) -> int:
+def _most_frequent(numbers: NDArray[np.int32], taken: set[int]) -> int:
+    """Return the number above 0 that occurs most and is not taken, 0 where there is none."""
     values, counts = np.unique(numbers, return_counts=True)
-    return int(values[np.argmax(counts)])
+    free = [index for index, value in enumerate(values) if value > 0 and int(value) not in taken]
+    return int(values[max(free, key=lambda index: counts[index])]) if free else 0

@@ -73,6 +73,24 @@ def test_two_places_have_two_numbers_and_keep_them():
     assert numbers == [[2, 1], [2, 1], [2, 1]]
 
 
+def test_a_place_that_falls_apart_has_one_number_a_part():
+    memory = GroundMemory()
+    grid, whole = looked_at(POSE, 0.0, 0.0, side_m=12.0)
+    (before,) = memory.look(0, grid, None, whole)
+    columns = np.nonzero(whole)[1]
+    parts = whole.copy()
+    middle = int(columns.mean())
+    parts[:, middle] = 0
+    parts[:, middle + 1 :] *= 2
+    first, second = memory.look(SECOND, grid, None, parts)
+    assert (first.number, before.number) == (1, 1)
+    assert second.number == 2
+    assert first.confirmed
+    assert second.confirmed
+    again = memory.look(2 * SECOND, grid, None, parts)
+    assert [item.number for item in again] == [1, 2]
+
+
 def test_what_was_not_seen_is_no_look():
     memory = GroundMemory(finds=2, looks=3)
     grid, labels = looked_at(POSE, 0.0, 0.0)
