@@ -19,7 +19,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from rs_onboard.cli.replay.flight_test import FlownFlight
+    from rs_onboard.cli.replay.flown_flight import FlownFlight
 
 SUFFIX = '.expect.yaml'
 # Other programs may have files of this ending.
@@ -183,7 +183,7 @@ class FlightItem(pytest.Item):
 def _fly(
     config: pytest.Config, bag: str | Path, expect: Path | None, parameters: Mapping[str, Any]
 ) -> FlownFlight:
-    from rs_onboard.cli.replay.flight_test import fly  # noqa: PLC0415  (loads the runtime)
+    from rs_onboard.cli.replay.flown_flight import fly  # noqa: PLC0415  (loads the runtime)
 
     params = config.getoption('flight_params')
     return fly(

@@ -5,9 +5,8 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from rs_onboard.cli.replay.job import state_of
 from rs_onboard.replay.expectations.compare import compare, update
 
 if TYPE_CHECKING:
@@ -15,8 +14,11 @@ if TYPE_CHECKING:
 
     from rs_onboard.cli.replay.finish import Ended
     from rs_onboard.replay.expectations.differences import Verdict
+    from rs_onboard.replay.run_facts import RunFacts
 
 OK, DIFFERS, BAD_INPUT = 0, 1, 2
+
+State = Literal['ok', 'differs', 'empty', 'damaged', 'failed']
 
 
 def judge(out: Path, expected: Path) -> Verdict:
@@ -60,3 +62,16 @@ def conclude(ended: Ended, out: Path, expected: Path | None, *, update_golden: b
     if state in {'damaged', 'empty'}:
         print(f'rs_onboard: error: {reason}', file=sys.stderr)
     return {'ok': OK, 'damaged': BAD_INPUT}.get(state, DIFFERS)
+
+
+def state_of(facts: RunFacts, verdict: Verdict | None) -> tuple[State, str]:
+    """Return what a run comes to, and why where that is not `ok`."""
+    if facts.damage and not (verdict is not None and verdict.damage_allowed):
+        text = [x.first for x in facts.alarms if x.source == 'bag' and x.level == 'error']
+        return 'damaged', text[0] if text else facts.damage
+    if verdict is not None and verdict.differences:
+        first = verdict.differences[0]
+        return 'differs', f'{first.where}: {first.what}'
+    if not facts.results:
+        return 'empty', 'no image gave a result'
+    return 'ok', ''

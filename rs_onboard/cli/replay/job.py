@@ -8,8 +8,9 @@ import json
 import sys
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
+from rs_onboard.cli.replay.conclusion import State, judge, state_of
 from rs_onboard.replay.errors import RunError
 from rs_onboard.replay.message_classes import provide_messages
 from rs_onboard.replay.run_facts import RunFacts
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from rs_onboard.replay.expectations.differences import Verdict
-
-State = Literal['ok', 'differs', 'empty', 'damaged', 'failed']
 
 
 @dataclass(frozen=True)
@@ -120,7 +119,6 @@ def _finished(out: Path) -> RunFacts | None:
 
 
 def _outcome(job: FlightJob, facts: RunFacts, *, kept: bool) -> FlightOutcome:
-    from rs_onboard.cli.replay.conclusion import judge  # noqa: PLC0415
     from rs_onboard.replay.expectations.compare import update  # noqa: PLC0415
     from rs_onboard.replay.expectations.recorded import RecordedRun  # noqa: PLC0415
 
@@ -146,19 +144,6 @@ def _outcome(job: FlightJob, facts: RunFacts, *, kept: bool) -> FlightOutcome:
         differences=None if verdict is None else len(verdict.differences),
         busy_s=round(sum(t['latency_ms'] or 0.0 for t in timings) / 1e3, 3),
     )
-
-
-def state_of(facts: RunFacts, verdict: Verdict | None) -> tuple[State, str]:
-    """Return what a run comes to, and why where that is not `ok`."""
-    if facts.damage and not (verdict is not None and verdict.damage_allowed):
-        text = [x.first for x in facts.alarms if x.source == 'bag' and x.level == 'error']
-        return 'damaged', text[0] if text else facts.damage
-    if verdict is not None and verdict.differences:
-        first = verdict.differences[0]
-        return 'differs', f'{first.where}: {first.what}'
-    if not facts.results:
-        return 'empty', 'no image gave a result'
-    return 'ok', ''
 
 
 def main() -> None:
