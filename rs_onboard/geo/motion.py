@@ -25,7 +25,7 @@ ROUNDS = 5
 # Matches count less the further they lie from the motion.
 TYPICAL_PX = 1.5
 # Tilt against the pose as a standard deviation [rad], and the focal length, in long sides.
-TILT_SIGMA = 0.04
+TILT_SIGMA = 0.025
 FOCAL = 0.8
 LEAST = 4
 # Agreeing matches from which on a homography is sure enough.
