@@ -28,6 +28,8 @@ TYPICAL_PX = 1.5
 TILT_SIGMA = 0.025
 FOCAL = 0.8
 LEAST = 4
+# Motions that shrink or grow a frame by more than this have no inverse worth its digits.
+LEAST_SIZE = 0.01
 # Agreeing matches from which on a homography is sure enough.
 PLENTY = 40
 
@@ -59,6 +61,8 @@ def fit_motion(
     if start is None:
         return None
     matrix = np.vstack((start, (0.0, 0.0, 1.0)))
+    if not is_sound(matrix):
+        return None
     reach = FIRST_PX
     for step in range(ROUNDS):
         gaps = np.linalg.norm(project(matrix, source) - target, axis=1)
@@ -67,15 +71,22 @@ def fit_motion(
             return None
         weights = 1 / (1 + (gaps[near] / TYPICAL_PX) ** 2)
         matrix = solve_motion(source[near], target[near], weights, shape)
+        if not is_sound(matrix):
+            return None
         reach = AGREE_PX if step else FIRST_PX
     agree = np.linalg.norm(project(matrix, source) - target, axis=1) < AGREE_PX
     if int(agree.sum()) >= PLENTY:
         # Ground that slopes, and lenses, move pictures in ways that six numbers have not.
         whole, _ = cv2.findHomography(source[agree], target[agree])
-        if whole is not None:
+        if whole is not None and is_sound(np.asarray(whole, np.float64)):
             matrix = np.asarray(whole, np.float64)
             agree = np.linalg.norm(project(matrix, source) - target, axis=1) < AGREE_PX
     return matrix, np.asarray(agree, np.bool_)
+
+
+def is_sound(matrix: NDArray[np.float64]) -> bool:
+    """Say whether a motion (3, 3) neither mirrors nor folds a frame, so that it has an inverse."""
+    return LEAST_SIZE < float(np.linalg.det(matrix)) < 1 / LEAST_SIZE
 
 
 def solve_motion(

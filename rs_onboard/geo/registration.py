@@ -20,7 +20,7 @@ import numpy as np
 from rs_onboard.geo.correlation import PASSES, place, project, search
 from rs_onboard.geo.errors import RegistrationError
 from rs_onboard.geo.features import FeatureMatcher, refine
-from rs_onboard.geo.motion import fit_motion
+from rs_onboard.geo.motion import fit_motion, is_sound
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -238,6 +238,11 @@ class Registrar:
             raise RegistrationError(
                 f'{agreeing} of {count} matches agree on one motion; at least {need} are needed. '
                 'The ground has changed, or is another place.'
+            )
+        if not is_sound(found[0]):
+            raise RegistrationError(
+                'a mirrored or folded motion against the pose; expected a frame seen from above. '
+                'The match is not believed.'
             )
         return found
 

@@ -135,3 +135,17 @@ def test_a_motion_that_no_pose_explains_is_not_believed(ground):
 def test_an_unknown_matcher_is_refused():
     with pytest.raises(RegistrationError, match="found matcher 'surf'; expected one of gradient"):
         Registrar('surf')
+
+
+@pytest.mark.parametrize('matcher', MATCHERS)
+@pytest.mark.parametrize(
+    'folded', [np.zeros((3, 3)), np.diag([1.0, 0.0, 1.0]), np.diag([-1.0, 1.0, 1.0])]
+)
+def test_a_motion_that_folds_the_frame_is_refused(ground, monkeypatch, matcher, folded):
+    def fold(source, *_args, **_more):
+        return folded, np.ones((len(source), 1), np.uint8) > 0
+
+    monkeypatch.setattr('rs_onboard.geo.registration.cv2.findHomography', fold)
+    monkeypatch.setattr('rs_onboard.geo.motion.solve_motion', lambda *_: folded)
+    with pytest.raises(RegistrationError, match=r'mirrored or folded|0 of \d+ matches agree'):
+        Registrar(matcher).register(*pair(ground, motion()), GSD)
