@@ -107,6 +107,7 @@ def test_bad_data_is_listed_by_file_and_nothing_is_measured(scenes, capsys):
         (['--gsd', '0'], '--gsd: found 0; expected 0.001 to 1000 m/px'),
         (['--gsd', 'nan'], '--gsd: found nan'),
         (['--worst', '-1'], 'expected whole numbers from 0'),
+        (['--fly'], '--fly: found a model for scene and --gsd None; expected one for change'),
         (['--ignore', 'sea'], '--ignore sea: no such class in the data'),
         (['--variant', 'int8'], "no variant 'int8'; the card has fp32"),
     ],

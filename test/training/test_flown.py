@@ -13,6 +13,7 @@ import pytest
 
 from rs_onboard.inference.model import load_model
 from rs_onboard.training.data.sample import IGNORE, Sample
+from rs_onboard.training.errors import DataError
 from rs_onboard.training.evaluation.flown import FADE, fly_over, lay_out, settled, summary_lines
 from rs_onboard.training.evaluation.simulated_flight import Disturbance
 
@@ -96,4 +97,18 @@ def test_over_unchanged_ground_nothing_is_reported(model):
     )
     assert score.states['registered'] >= 5
     assert score.false_regions == 0
-    assert score.record()['false_regions_per_100_frames'] == 0.0
+    record = score.record()
+    assert record['false_regions_per_100_frames'] == 0.0
+    # Where nothing changed there is no F1, and JSON knows no NaN.
+    assert record['f1_lost'] is None
+    json.dumps(record, allow_nan=False)
+    assert 'f1 lost to flying unknown points' in summary_lines(score)
+
+
+def test_pairs_that_cannot_lie_side_by_side_are_named():
+    one, two = pairs()[:2]
+    narrow = Sample('narrow', two.image[:, :200], mask=two.mask[:, :200], before=two.image[:, :200])
+    with pytest.raises(DataError, match='narrow: 200x240 px; expected squares of 240 px'):
+        lay_out([one, narrow], GSD)
+    with pytest.raises(DataError, match='no pair to fly over'):
+        lay_out([], GSD)

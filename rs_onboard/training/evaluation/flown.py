@@ -29,6 +29,7 @@ from rs_onboard.perception.change import AlignedPair, ChangeTask
 from rs_onboard.perception.frame import Frame, FrameHeader
 from rs_onboard.perception.map_change import MapChangeTask
 from rs_onboard.training.data.sample import IGNORE
+from rs_onboard.training.errors import DataError
 from rs_onboard.training.evaluation.scores import CHANGED
 from rs_onboard.training.evaluation.simulated_flight import (
     Disturbance,
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
 MIDDLE = (30.3, -97.7)
 # Pictures fade into their neighbours over so many pixels, which have no label.
 FADE = 24
+LEAST_SIDE = 4 * FADE
 FRAME = (1280, 720)
 # Pixels of the frame for one of the pictures: what flies low is finer than its map.
 FINER = 2.5
@@ -123,7 +125,7 @@ class FlownScore:
             'states': dict(self.states),
             'flown': flown,
             'aligned': aligned,
-            'f1_lost': round(aligned['f1'] - flown['f1'], 2),
+            'f1_lost': _less(aligned['f1'], flown['f1']),
             'regions': self.regions,
             'false_regions': self.false_regions,
             'false_places': self.false_places,
@@ -141,13 +143,24 @@ def lay_out(samples: Iterable[Sample], gsd_m: float, *, most: int = 0) -> Sheet:
         samples: Pairs with masks.
         gsd_m: Their ground sample distance [m/px].
         most: Pairs to take; 0 for all.
+
+    Raises:
+        DataError: There is none, or they are no squares of one size.
     """
     chosen: list[Sample] = []
     for sample in samples:
         if most and len(chosen) >= most:
             break
         chosen.append(sample)
-    side = chosen[0].image.shape[0]
+    side = chosen[0].image.shape[0] if chosen else 0
+    problems = [
+        f'{sample.name}: {sample.image.shape[1]}x{sample.image.shape[0]} px; expected squares of '
+        f'{max(side, LEAST_SIDE)} px, to lay them side by side'
+        for sample in chosen
+        if sample.image.shape[:2] != (side, side) or side < LEAST_SIDE
+    ]
+    if problems or not chosen:
+        raise DataError('simulated flight', problems or ['no pair to fly over'])
     columns = math.ceil(math.sqrt(len(chosen)))
     rows = math.ceil(len(chosen) / columns)
     pitch = side - FADE
@@ -269,11 +282,9 @@ def summary_lines(score: FlownScore) -> list[str]:
     lines = [f'{score.frames} frames: {states}']
     for name, text in (('aligned', 'laid upon one another'), ('flown', 'flown')):
         found = figures[name]
-        lines.append(
-            f'f1 {text:22} {found["f1"]:6.2f} %  precision {found["precision"]:6.2f} %  '
-            f'recall {found["recall"]:6.2f} %'
-        )
-    lines.append(f'f1 lost to flying {figures["f1_lost"]:.2f} points')
+        values = '  '.join(f'{key} {_shown(found[key])} %' for key in ('f1', 'precision', 'recall'))
+        lines.append(f'{text:22} {values}')
+    lines.append(f'f1 lost to flying {_shown(figures["f1_lost"])} points')
     lines.append(
         f'{score.regions} regions reported, {score.false_regions} of them far from any change at '
         f'{score.false_places} places: {figures["false_regions_per_100_frames"]:.2f} per 100 frames'
@@ -285,6 +296,10 @@ def summary_lines(score: FlownScore) -> list[str]:
                 f'{figures[key]["p95"]:.2f} px (p95)'
             )
     return lines
+
+
+def _shown(value: float | None) -> str:
+    return 'unknown' if value is None else f'{value:.2f}'
 
 
 def _count(score: FlownScore, result: ChangeResult, truth: Image) -> None:
@@ -359,8 +374,13 @@ def _corners(size: tuple[int, int], gsd_m: float) -> NDArray[np.float64]:
     return offset_to_wgs84(ends, *MIDDLE)
 
 
-def _percent(value: float) -> float:
-    return round(100 * float(value), 2)
+def _percent(value: float) -> float | None:
+    """Return a share in percent, None where nothing was there to be measured."""
+    return round(100 * float(value), 2) if math.isfinite(value) else None
+
+
+def _less(whole: float | None, part: float | None) -> float | None:
+    return None if whole is None or part is None else round(whole - part, 2)
 
 
 def _quantiles(values: list[float]) -> dict[str, float]:
