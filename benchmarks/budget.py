@@ -21,7 +21,6 @@ import os
 import platform
 import subprocess
 import sys
-import threading
 import time
 from importlib.resources import files
 from pathlib import Path
@@ -29,12 +28,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import rclpy
+from live_graph import running
 from rclpy.signals import SignalHandlerOptions
 
-from rs_onboard.nodes.exchange import Outlet
 from rs_onboard.nodes.locations import share_directory
 from rs_onboard.nodes.process import make_nodes
-from rs_onboard.nodes.start import bring_up, shut_down, spin
 from rs_onboard.perception.frame import Frame, FrameHeader
 from rs_onboard.replay.reader import Bag
 from rs_onboard.replay.report.chart import Axis, Column, Part, column_chart, key
@@ -73,26 +71,6 @@ def load_images(width):
                 height = round(image.shape[0] * width / image.shape[1])
                 images.append(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA))
     return images
-
-
-@contextlib.contextmanager
-def running(overrides):
-    """Bring a graph up, serve it in a thread, and shut it down."""
-    nodes = make_nodes(overrides)
-    tiler = next(node for node in nodes if node.get_name() == 'tiler')
-    Outlet(tiler, tiler.exchange, 'image_raw')
-    stop = threading.Event()
-    spinner = threading.Thread(target=spin, args=(nodes,), kwargs={'until': stop})
-    try:
-        if not bring_up(nodes):
-            raise SystemExit('the graph did not start')
-        spinner.start()
-        yield tiler
-    finally:
-        stop.set()
-        if spinner.ident is not None:
-            spinner.join()
-        shut_down(nodes)
 
 
 @contextlib.contextmanager
@@ -149,7 +127,7 @@ class Sender:
 def fly(images, options, budget_ms, *, planned):
     """Fly all phases; returns the frames."""
     overrides = {'frame_budget_ms': budget_ms if planned else 0.0, 'pose_wait_ms': 0.0}
-    with running(overrides) as tiler:
+    with running(make_nodes(overrides)) as tiler:
         sender = Sender(tiler, images)
         sender.fly(2.0, options.rate, time.monotonic())
         warm = len(sender.flown())
@@ -163,7 +141,7 @@ def fly(images, options, budget_ms, *, planned):
 
 def usual_latency(images, options):
     """Return the 90th percentile of the latency in quiet, everything at its best [ms]."""
-    with running({'pose_wait_ms': 0.0}) as tiler:
+    with running(make_nodes({'pose_wait_ms': 0.0})) as tiler:
         sender = Sender(tiler, images)
         sender.fly(5.0, options.rate, time.monotonic())
         time.sleep(1.0)

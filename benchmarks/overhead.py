@@ -12,7 +12,6 @@ left is tiling, hand-over between threads, stitching and joining.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import os
 import platform
@@ -23,17 +22,16 @@ from pathlib import Path
 
 import numpy as np
 import rclpy
+from live_graph import running
 from rclpy.signals import SignalHandlerOptions
 
 from rs_onboard.inference.card import ModelCard, load_card
 from rs_onboard.inference.model import Model
 from rs_onboard.inference.runtime_settings import TensorInfo
 from rs_onboard.nodes import scene, segmentation
-from rs_onboard.nodes.exchange import Outlet
 from rs_onboard.nodes.locations import model_folder
 from rs_onboard.nodes.node_settings import MODELS
 from rs_onboard.nodes.process import make_nodes
-from rs_onboard.nodes.start import bring_up, shut_down, spin
 from rs_onboard.perception.frame import Frame, FrameHeader
 from rs_onboard.perception.scene import SceneTask
 from rs_onboard.perception.segmentation import SegmentationTask
@@ -102,25 +100,6 @@ def measure(nodes, size, frames):
             raise SystemExit(f'frame {number}: no result within 30 s')
     tiler.exchange.disconnect(results, take)
     return latencies[WARM_UP:]
-
-
-@contextlib.contextmanager
-def running(nodes):
-    """Bring a graph up with a sender of images, serve it in a thread, and shut it down."""
-    tiler = next(node for node in nodes if node.get_name() == 'tiler')
-    Outlet(tiler, tiler.exchange, 'image_raw')
-    stop = threading.Event()
-    spinner = threading.Thread(target=spin, args=(nodes,), kwargs={'until': stop})
-    try:
-        if not bring_up(nodes):
-            raise SystemExit('the graph did not start')
-        spinner.start()
-        yield
-    finally:
-        stop.set()
-        if spinner.ident is not None:
-            spinner.join()
-        shut_down(nodes)
 
 
 def resident_mb():
