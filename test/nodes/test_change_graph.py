@@ -226,6 +226,7 @@ def test_only_every_kth_frame_is_compared_and_the_others_are_counted(graph, sett
     stamps = [now + n * STEP_NS for n in range(5)]
     results = fly_over(flown, stamps, photograph(), takers=1, wait=False)
     flown.wait(lambda: len(of(results, 'change')) == 2, 'two comparisons')
+    flown.wait(lambda: flown['change'].counts().received == 5, 'the last frame')
     flown.wait(lambda: not any(node.counts().waiting for node in flown.nodes), 'the workers')
     counts = flown['change'].counts()
     assert (counts.received, counts.done, counts.dropped) == (5, 2, {'not_its_turn': 3})
