@@ -107,7 +107,7 @@ class Terrain:
     def _steepest(self) -> tuple[float, float]:
         """The greatest difference of neighbours in a row, and in a column [m]."""
         steps = [np.abs(np.diff(self.heights, axis=axis)) for axis in (1, 0)]
-        east, north = (float(np.nanmax(step, initial=0.0)) for step in steps)
+        east, north = (float(np.nan_to_num(step).max(initial=0.0)) for step in steps)
         return east, north
 
     def _place(self, latitude_deg: float, longitude_deg: float, altitude_m: float) -> _Place:
