@@ -4,8 +4,8 @@
 
 Four rows on the test split of a set of oriented boxes: the boxes that the model folder gives; the
 upright rectangles around them; and the upright rectangles around the labelled objects themselves,
-with certainty, which no detector with an upright head can beat. Where the folder of such a head is
-given (`--upright`), its boxes are the fourth.
+with certainty: the most that a head reaches that learns those, as upright heads do. Where the
+folder of such a head is given (`--upright`), its boxes are the fourth.
 """
 
 from __future__ import annotations
