@@ -29,7 +29,7 @@ from visualization_msgs.msg import ImageMarker
 from rs_onboard.geo.position import PositionFix
 from rs_onboard.nodes.image_messages import header_message, mask_from_message, mono8_message
 from rs_onboard.nodes.tile_messages import box_message
-from rs_onboard.nodes.view_values import view_from_values, view_values
+from rs_onboard.nodes.view_values import finite_number, view_from_values, view_values
 from rs_onboard.perception.errors import TaskError
 from rs_onboard.perception.map_match import MapFit, MapMatch, MatchState
 from rs_onboard.perception.regions import ChangeRegion, RegionPlace
@@ -212,7 +212,7 @@ def _match(values: Mapping[str, str], message: str) -> MapMatch:
             homography=_array(json.loads(values['homography']), (3, 3)),
             inliers=int(values['inliers']),
             matches=int(values['matches']),
-            **{name: _finite(values[name]) for name in FIT_NUMBERS},
+            **{name: finite_number(values[name]) for name in FIT_NUMBERS},
         )
     if 'position' in values:
         position = _position(json.loads(values['position']))
@@ -284,18 +284,6 @@ def _region(fields: dict[str, Any]) -> ChangeRegion:
         outline=_array(fields['outline'], (-1, 2)).astype(np.float32),
         place=place,
     )
-
-
-def _finite(text: str) -> float:
-    """Read a finite number.
-
-    Raises:
-        ValueError: It is none.
-    """
-    number = float(text)
-    if not math.isfinite(number):
-        raise ValueError(f'{text} is no finite number')
-    return number
 
 
 def _array(values: Any, shape: tuple[int, int]) -> NDArray[np.float64]:

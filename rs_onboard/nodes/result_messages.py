@@ -9,7 +9,6 @@ variant, provider, tiles and latencies the result comes from.
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -27,7 +26,7 @@ from vision_msgs.msg import (
 from rs_onboard.nodes.image_messages import header_message
 from rs_onboard.nodes.selection_values import SelectedTiles, selection_from_values
 from rs_onboard.nodes.tile_messages import box_message, pixel_box
-from rs_onboard.nodes.view_values import view_from_values, view_values
+from rs_onboard.nodes.view_values import finite_number, view_from_values, view_values
 from rs_onboard.perception.errors import TaskError
 from rs_onboard.perception.results import ModelIdentity, SceneResult, TaskReport, TileUse
 from rs_onboard.perception.tiler import TileScale
@@ -96,8 +95,8 @@ def report_from_message(message: DiagnosticArray) -> TaskReport:
                 count=int(values['tiles']),
                 height=int(values['tile_height']),
                 width=int(values['tile_width']),
-                scale=_number(values['scale']),
-                gsd_m=_number(values['gsd_m']) if values['gsd_m'] else None,
+                scale=finite_number(values['scale']),
+                gsd_m=finite_number(values['gsd_m']) if values['gsd_m'] else None,
                 left_out=_counts(TILES_LEFT_OUT, values) or None,
             )
         model = None
@@ -110,7 +109,7 @@ def report_from_message(message: DiagnosticArray) -> TaskReport:
                 trained=values['trained'] == 'true',
             )
         latency = {
-            key.removeprefix('latency_ms.'): _number(value)
+            key.removeprefix('latency_ms.'): finite_number(value)
             for key, value in values.items()
             if key.startswith('latency_ms.')
         }
@@ -167,7 +166,9 @@ def scale_from_message(message: DiagnosticArray) -> TileScale:
     status, values = _values(message)
     try:
         gsd = values['gsd_m']
-        return TileScale(_number(values['scale']), _number(gsd) if gsd else None, status.message)
+        return TileScale(
+            finite_number(values['scale']), finite_number(gsd) if gsd else None, status.message
+        )
     except (KeyError, ValueError) as exc:
         raise TaskError(
             f'tile scale of {status.name!r}: {exc!r}; expected that of an rs_onboard tiler. '
@@ -303,18 +304,6 @@ def _counts(prefix: str, values: Mapping[str, str]) -> dict[str, int]:
         for key, value in values.items()
         if key.startswith(prefix)
     }
-
-
-def _number(text: str) -> float:
-    """Read a finite number.
-
-    Raises:
-        ValueError: It is none.
-    """
-    number = float(text)
-    if not math.isfinite(number):
-        raise ValueError(f'{text} is no finite number')
-    return number
 
 
 def _values(message: DiagnosticArray) -> tuple[DiagnosticStatus, dict[str, str]]:

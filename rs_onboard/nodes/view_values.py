@@ -67,9 +67,9 @@ def _pose(fields: dict[str, Any]) -> Pose:
     turn = _numbers(fields['orientation'], 4)
     return Pose(
         stamp_ns=int(fields['stamp_ns']),
-        latitude_deg=_number(fields['latitude_deg']),
-        longitude_deg=_number(fields['longitude_deg']),
-        altitude_m=_number(fields['altitude_m']),
+        latitude_deg=finite_number(fields['latitude_deg']),
+        longitude_deg=finite_number(fields['longitude_deg']),
+        altitude_m=finite_number(fields['altitude_m']),
         height_m=_maybe(fields['height_m']),
         orientation=None if turn is None else (turn[0], turn[1], turn[2], turn[3]),
         position_covariance=_matrix(fields['position_covariance']),
@@ -80,7 +80,7 @@ def _pose(fields: dict[str, Any]) -> Pose:
     )
 
 
-def _number(value: Any) -> float:
+def finite_number(value: Any) -> float:
     """Read a finite number.
 
     Raises:
@@ -93,7 +93,7 @@ def _number(value: Any) -> float:
 
 
 def _maybe(value: Any) -> float | None:
-    return None if value is None else _number(value)
+    return None if value is None else finite_number(value)
 
 
 def _matrix(value: Any) -> NDArray[np.float64] | None:

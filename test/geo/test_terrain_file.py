@@ -8,6 +8,7 @@ import math
 
 import numpy as np
 import pytest
+from geotiffs import write_geotiff
 
 from rs_onboard.geo.errors import TerrainError
 from rs_onboard.geo.pose import Pose
@@ -20,24 +21,8 @@ DEGREES = rasterio.Affine(0.001, 0.0, 7.0, 0.0, -0.001, 46.1)
 UTM = rasterio.Affine(25.0, 0.0, 300_000.0, 0.0, -25.0, 5_100_000.0)
 
 
-def write(path, heights, *, crs='EPSG:4326', transform=DEGREES, units=None, **options):
-    bands = np.atleast_3d(np.asarray(heights).T).T
-    with rasterio.open(
-        path,
-        'w',
-        driver='GTiff',
-        dtype=bands.dtype,
-        count=len(bands),
-        width=bands.shape[2],
-        height=bands.shape[1],
-        crs=crs,
-        transform=transform,
-        **options,
-    ) as file:
-        file.write(bands)
-        if units:
-            file.units = [units]
-    return path
+def write(path, heights, *, transform=DEGREES, **options):
+    return write_geotiff(path, heights, transform=transform, **options)
 
 
 def height_at(terrain, latitude, longitude):

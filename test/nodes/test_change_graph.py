@@ -10,6 +10,7 @@ import time
 
 import numpy as np
 import pytest
+from geotiffs import north_up, write_geotiff
 
 pytest.importorskip('rclpy', reason='ROS 2 is not installed: run make setup')
 
@@ -308,14 +309,9 @@ def test_a_truncated_map_is_refused_in_configure(ros, settings, tmp_path):
 @pytest.mark.parametrize('crs', [None, 'EPSG:4326'])
 def test_a_map_without_a_place_is_refused_in_configure(ros, settings, tmp_path, crs):
     """No georeference, and metres that are said to be degrees."""
-    rasterio = pytest.importorskip('rasterio', reason='rasterio is not installed: reads GeoTIFF')
-    path = tmp_path / 'lost.tif'
-    place = rasterio.transform.from_origin(485900, 5209245, 5, 5)
-    with rasterio.open(
-        path, 'w', driver='GTiff', count=3, height=40, width=40, dtype='uint8', crs=crs,
-        transform=place,
-    ) as file:  # fmt: skip
-        file.write(np.random.default_rng(0).integers(0, 256, (3, 40, 40), np.uint8))
+    image = np.random.default_rng(0).integers(0, 256, (3, 40, 40), np.uint8)
+    place = north_up(485900, 5209245, 5)
+    path = write_geotiff(tmp_path / 'lost.tif', image, transform=place, crs=crs)
     overrides = {**settings, 'change.reference': str(path)}
     node = ChangeNode(parameter_overrides=[Parameter(k, value=v) for k, v in overrides.items()])
     node.trigger_configure()

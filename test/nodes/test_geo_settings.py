@@ -9,6 +9,7 @@ import sys
 
 import numpy as np
 import pytest
+from geotiffs import north_up, write_geotiff
 
 pytest.importorskip('rclpy', reason='ROS 2 is not installed: run make setup')
 
@@ -78,20 +79,8 @@ def test_a_mount_from_tf_without_its_messages_is_refused(tiler, monkeypatch):
 
 
 def test_a_terrain_model_that_is_a_picture_is_refused_and_mended(tiler, tmp_path):
-    rasterio = pytest.importorskip('rasterio')
-    path = tmp_path / 'photo.tif'
-    with rasterio.open(
-        path,
-        'w',
-        driver='GTiff',
-        dtype='uint8',
-        count=3,
-        width=4,
-        height=4,
-        crs='EPSG:4326',
-        transform=rasterio.Affine(0.001, 0, 7, 0, -0.001, 46),
-    ):
-        pass
+    picture = np.zeros((3, 4, 4), np.uint8)
+    path = write_geotiff(tmp_path / 'photo.tif', picture, transform=north_up(7, 46, 0.001))
     node = tiler(terrain__file=str(path))
     assert 'found 3 bands; expected one of heights' in node.fault
     assert node.set_parameters([Parameter('terrain.file', value='')])[0].successful
@@ -100,20 +89,8 @@ def test_a_terrain_model_that_is_a_picture_is_refused_and_mended(tiler, tmp_path
 
 
 def test_detection_in_a_process_of_its_own_stands_on_the_same_terrain(ros, colours, tmp_path):
-    rasterio = pytest.importorskip('rasterio')
-    path = tmp_path / 'dem.tif'
-    with rasterio.open(
-        path,
-        'w',
-        driver='GTiff',
-        dtype='float32',
-        count=1,
-        width=40,
-        height=40,
-        crs='EPSG:4326',
-        transform=rasterio.Affine(0.0005, 0, 6.99, 0, -0.0005, 46.01),
-    ) as file:
-        file.write(np.linspace(300, 420, 1600, dtype=np.float32).reshape(1, 40, 40))
+    heights = np.linspace(300, 420, 1600, dtype=np.float32).reshape(40, 40)
+    path = write_geotiff(tmp_path / 'dem.tif', heights, transform=north_up(6.99, 46.01, 0.0005))
     given = {**colours, 'terrain.file': str(path), 'terrain.sigma_m': 4.0}
     parameters = [Parameter(name, value=value) for name, value in given.items()]
     node = DetectionNode(parameter_overrides=parameters)

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from geotiffs import north_up, write_geotiff
 
 pytest.importorskip('rclpy', reason='ROS 2 is not installed: run make setup')
 
@@ -348,20 +349,8 @@ def test_settings_that_cannot_be_are_one_error(changes, reason):
 
 
 def test_a_terrain_model_gives_the_height_and_says_where_it_knows_none(tmp_path):
-    rasterio = pytest.importorskip('rasterio')
-    path = tmp_path / 'dem.tif'
-    with rasterio.open(
-        path,
-        'w',
-        driver='GTiff',
-        dtype='float32',
-        count=1,
-        width=20,
-        height=20,
-        crs='EPSG:4326',
-        transform=rasterio.Affine(0.001, 0, 6.99, 0, -0.001, 46.01),
-    ) as file:
-        file.write(np.full((1, 20, 20), 350, np.float32))
+    heights = np.full((20, 20), 350, np.float32)
+    path = write_geotiff(tmp_path / 'dem.tif', heights, transform=north_up(6.99, 46.01, 0.001))
     maker = Maker(terrain_file=str(path), terrain_zero_m=50.0, terrain_sigma_m=4.0)
     maker.fix()
     maker.imu()

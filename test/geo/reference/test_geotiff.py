@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from geotiffs import write_geotiff
 
 rasterio = pytest.importorskip('rasterio', reason='rasterio is not installed: reads GeoTIFF')
 
@@ -31,22 +32,8 @@ def paint(side=600):
 
 
 def write(path, bands, *, crs='EPSG:32614', transform=None, **options):
-    if transform is None:
-        transform = rasterio.transform.from_origin(EAST, NORTH, GSD, GSD)
-    with rasterio.open(
-        path,
-        'w',
-        driver='GTiff',
-        count=len(bands),
-        height=bands.shape[1],
-        width=bands.shape[2],
-        dtype=bands.dtype,
-        crs=crs,
-        transform=transform,
-        **options,
-    ) as file:
-        file.write(bands)
-    return path
+    place = transform or rasterio.transform.from_origin(EAST, NORTH, GSD, GSD)
+    return write_geotiff(path, bands, crs=crs, transform=place, **options)
 
 
 def test_tiles_show_the_ground_where_it_lies(tmp_path):
