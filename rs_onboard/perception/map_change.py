@@ -101,6 +101,8 @@ class MapChangeTask(ModelTask[ChangeResult]):
             threshold=settings.threshold,
             min_area_px=MIN_AREA_PX,
         )
+        # One watch: who asks this task about its calls must see those that the pairs make.
+        self._pairs.calls = self.calls
         self._aligner = Aligner(
             reference,
             Registrar(settings.matcher, settings.registration),

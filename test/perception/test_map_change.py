@@ -318,6 +318,23 @@ def test_a_failing_model_gives_a_failed_result_with_the_match(ground):
     assert result.header.height == CAMERA.height
 
 
+def test_a_call_of_the_model_can_be_seen_from_outside_and_given_up(ground):
+    """The watchdog looks at the calls of the task, whoever makes them for it."""
+    task = task_over(ground)
+    run, seen = task.model.runtime.run, []
+
+    def watched(feeds):
+        seen.append(task.calls.since_ns())
+        task.calls.give_up('hangs')
+        return run(feeds)
+
+    task.model.runtime.run = watched
+    result = task.run(fly(ground, POSE))
+    assert len(seen) == 1
+    assert seen[0] > 0
+    assert (result.report.status, result.report.reason) == ('failed', 'hangs')
+
+
 def test_one_flight_gives_the_same_results_twice(ground, built):
     flights = []
     for _ in range(2):
