@@ -28,8 +28,7 @@ from rs_onboard.training.evaluation.reading import LabelledImages, Options
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from rs_onboard.perception.results import DetectionResult
-from rs_onboard.training.average_precision import Detected
+    from rs_onboard.training.average_precision import Detected
 
 FOUND, AROUND, BEST = 'as found', 'upright around them', 'upright around the truth'
 

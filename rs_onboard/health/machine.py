@@ -80,7 +80,7 @@ class MachineReader:
             memory_mb=memory.get('MemTotal'),
             memory_free_mb=memory.get('MemAvailable'),
             uptime_s=self._first_number('proc/uptime'),
-            process=self._process(),
+            process=self.process(),
             disks=tuple(filter(None, map(self._disk, self.disks))),
             reading_errors=sum(self._files.errors.values()),
             last_error=self._files.last_error,
@@ -207,7 +207,8 @@ class MachineReader:
     def _memory(self) -> dict[str, float]:
         return self._kilobytes('proc/meminfo', {'MemTotal', 'MemAvailable'})
 
-    def _process(self) -> ProcessUse:
+    def process(self) -> ProcessUse:
+        """Read what this process takes alone."""
         path = 'proc/self/status'
         rss = self._kilobytes(path, {'VmRSS'}).get('VmRSS')
         threads = None

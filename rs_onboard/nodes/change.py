@@ -22,7 +22,6 @@ from rs_onboard.nodes.image_messages import stamp_to_ns
 from rs_onboard.nodes.model_node import GIVEN_UP, ModelNode
 from rs_onboard.nodes.model_settings import ChangeSettings
 from rs_onboard.nodes.overlay_message import Comparison, comparison_message
-from rs_onboard.nodes.result_topics import RESULT_TOPICS
 from rs_onboard.nodes.start import run_node
 from rs_onboard.nodes.task_making import make_change
 from rs_onboard.perception.frame import Frame, FrameHeader
@@ -57,10 +56,6 @@ class ChangeNode(ModelNode[Arrival, ChangeResult]):
             f'reference map {info.name} of {info.date or "an unknown date"}, {info.gsd_m:.2f} m/px'
         )
         return task
-
-    def result_writers(self) -> list[Writer[ChangeResult]]:
-        """See `ModelNode.result_writers`."""
-        return [Writer(*topic) for topic in RESULT_TOPICS['change']]
 
     def setup(self) -> None:
         """See `ModelNode.setup`."""

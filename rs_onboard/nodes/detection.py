@@ -6,10 +6,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rs_onboard.nodes.exchange import Writer
 from rs_onboard.nodes.model_settings import DetectionSettings
 from rs_onboard.nodes.pose_messages import terrain_of
-from rs_onboard.nodes.result_topics import RESULT_TOPICS
 from rs_onboard.nodes.start import run_node
 from rs_onboard.nodes.task_making import make_detection
 from rs_onboard.nodes.task_node import TaskNode
@@ -48,10 +46,6 @@ class DetectionNode(TaskNode[DetectionResult]):
     def make_task(self, model: Model) -> DetectionTask:
         """See `ModelNode.make_task`."""
         return make_detection(self.settings, model)
-
-    def result_writers(self) -> list[Writer[DetectionResult]]:
-        """See `ModelNode.result_writers`."""
-        return [Writer(*topic) for topic in RESULT_TOPICS['detection']]
 
 
 def main() -> None:

@@ -8,7 +8,13 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos import (
+    DurabilityPolicy,
+    HistoryPolicy,
+    QoSProfile,
+    ReliabilityPolicy,
+    qos_profile_sensor_data,
+)
 
 from rs_onboard.nodes.watchdog import Watchdog
 
@@ -30,6 +36,16 @@ LATCHED_QOS = QoSProfile(
     reliability=ReliabilityPolicy.RELIABLE,
     durability=DurabilityPolicy.TRANSIENT_LOCAL,
 )
+
+
+def sensor_qos(depth: int) -> QoSProfile:
+    """Return the profile of sensor data with a queue of its own length."""
+    return QoSProfile(
+        depth=depth,
+        reliability=qos_profile_sensor_data.reliability,
+        durability=qos_profile_sensor_data.durability,
+        history=qos_profile_sensor_data.history,
+    )
 
 
 class Exchange:

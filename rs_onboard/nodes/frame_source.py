@@ -15,7 +15,6 @@ from rclpy.qos import (
     HistoryPolicy,
     QoSProfile,
     ReliabilityPolicy,
-    qos_profile_sensor_data,
 )
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, Imu, NavSatFix
 from std_msgs.msg import Float64
@@ -24,6 +23,7 @@ from rs_onboard.geo.ring import NS_PER_S
 from rs_onboard.health.states import Finding, State
 from rs_onboard.inference.errors import FieldError
 from rs_onboard.nodes import names
+from rs_onboard.nodes.exchange import sensor_qos
 from rs_onboard.nodes.frame_alarms import FrameAlarms
 from rs_onboard.nodes.frame_maker import FrameMaker
 
@@ -177,7 +177,7 @@ class FrameSource:
     def _subscribe(
         self, kind: type, topic: str, callback: Callable[[Any], None], *, depth: int = 50
     ) -> None:
-        qos = _with_depth(depth)
+        qos = sensor_qos(depth)
         guarded = self._node.guarded(callback)
         self._subscriptions.append(self._node.create_subscription(kind, topic, guarded, qos))
 
@@ -217,12 +217,3 @@ def _check_topics(node: PerceptionNode, settings: FrameSettings) -> None:
                 f'parameter {field.name}: found {topic!r}; expected the name of a topic, as in '
                 f'/camera/image_raw ({" ".join(str(exc).split())}).'
             ) from None
-
-
-def _with_depth(depth: int) -> Any:
-    return type(qos_profile_sensor_data)(
-        depth=depth,
-        reliability=qos_profile_sensor_data.reliability,
-        durability=qos_profile_sensor_data.durability,
-        history=qos_profile_sensor_data.history,
-    )

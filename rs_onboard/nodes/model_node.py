@@ -9,7 +9,6 @@ import time
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
-from diagnostic_msgs.msg import DiagnosticArray
 from vision_msgs.msg import LabelInfo
 
 from rs_onboard.health.states import Finding, State
@@ -20,15 +19,14 @@ from rs_onboard.nodes.exchange import LATCHED_QOS, Outlet, Writer
 from rs_onboard.nodes.lifecycle import PerceptionNode
 from rs_onboard.nodes.model_loading import load_task_model, runtime_settings
 from rs_onboard.nodes.model_recovery import Recovery
-from rs_onboard.nodes.result_messages import label_info_message, report_message
+from rs_onboard.nodes.result_messages import label_info_message
+from rs_onboard.nodes.result_topics import RESULT_TOPICS, report_topic
 from rs_onboard.perception.errors import TaskError
 from rs_onboard.perception.frame import FrameHeader
 from rs_onboard.perception.results import TaskResult
 from rs_onboard.perception.worker import Counts, Hand, Worker
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from rs_onboard.inference.card import TaskName
     from rs_onboard.inference.model import Model
     from rs_onboard.nodes.exchange import Exchange
@@ -76,10 +74,6 @@ class ModelNode(PerceptionNode, Generic[A, R]):
         """Make the task of a verified model."""
 
     @abstractmethod
-    def result_writers(self) -> Sequence[Writer[R]]:
-        """Return the topics of a result, without its report."""
-
-    @abstractmethod
     def connect_inputs(self) -> None:
         """Begin to take what the task works on, by reference where its node is in this process."""
 
@@ -104,12 +98,10 @@ class ModelNode(PerceptionNode, Generic[A, R]):
         runtime = runtime_settings(self.settings)
         failover = Failover(runtime, model.runtime.provider, available_providers())
         self._recovery = Recovery(failover, self._load_on)
-        report: Writer[R] = Writer(
-            names.report(self.task_name),
-            DiagnosticArray,
-            lambda result: report_message(result.header, result.report),
+        topics = (*RESULT_TOPICS[self.task_name], report_topic(self.task_name))
+        self._outlet = Outlet(
+            self, self.exchange, self.task_name, [Writer(*topic) for topic in topics]
         )
-        self._outlet = Outlet(self, self.exchange, self.task_name, [*self.result_writers(), report])
         self._labels = self.create_publisher(LabelInfo, names.labels(self.task_name), LATCHED_QOS)
         now = FrameHeader(self.get_clock().now().nanoseconds, '', 0, 0, 0)
         self._labels.publish(label_info_message(model.card, now))

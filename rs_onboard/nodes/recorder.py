@@ -11,14 +11,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rclpy.qos import QoSProfile, qos_profile_sensor_data
+from rclpy.qos import QoSProfile
 from std_srvs.srv import Trigger as TriggerService
 
 from rs_onboard.health.states import Finding
 from rs_onboard.inference.card import load_card
 from rs_onboard.inference.errors import FieldError
 from rs_onboard.nodes import names
-from rs_onboard.nodes.exchange import LATCHED_QOS
+from rs_onboard.nodes.exchange import LATCHED_QOS, sensor_qos
 from rs_onboard.nodes.lifecycle import PerceptionNode
 from rs_onboard.nodes.locations import model_folder
 from rs_onboard.nodes.message_definitions import message_definition
@@ -235,12 +235,7 @@ def _qos(item: TopicInfo) -> QoSProfile:
         return LATCHED_QOS
     depth = IMAGE_DEPTH if item.type_name in {IMAGE, COMPRESSED_IMAGE} else RECORD_DEPTH
     if item.direction == 'in':
-        return QoSProfile(
-            depth=depth,
-            reliability=qos_profile_sensor_data.reliability,
-            durability=qos_profile_sensor_data.durability,
-            history=qos_profile_sensor_data.history,
-        )
+        return sensor_qos(depth)
     return QoSProfile(depth=depth)
 
 

@@ -6,9 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rs_onboard.nodes.exchange import Writer
 from rs_onboard.nodes.model_settings import SegmentationSettings
-from rs_onboard.nodes.result_topics import RESULT_TOPICS
 from rs_onboard.nodes.start import run_node
 from rs_onboard.nodes.task_making import make_segmentation
 from rs_onboard.nodes.task_node import TaskNode
@@ -29,10 +27,6 @@ class SegmentationNode(TaskNode[SegmentationResult]):
     def make_task(self, model: Model) -> SegmentationTask:
         """See `ModelNode.make_task`."""
         return make_segmentation(self.settings, model)
-
-    def result_writers(self) -> list[Writer[SegmentationResult]]:
-        """See `ModelNode.result_writers`."""
-        return [Writer(*topic) for topic in RESULT_TOPICS['segmentation']]
 
 
 def main() -> None:

@@ -94,4 +94,4 @@ def lanes_of(model: Model, threads: int) -> int:
 
 
 def _resident_mb() -> float | None:
-    return MachineReader().read().process.rss_mb
+    return MachineReader().process().rss_mb

@@ -44,7 +44,6 @@ if TYPE_CHECKING:
 LEAST_SIDE = 960
 # Stamps before 2000 are simulation time or a clock that was never set.
 YEAR_2000_NS = 946_684_800 * 1_000_000_000
-NS_PER_DAY = 86_400 * 1_000_000_000
 # Pixels next to unseen ones have some of their black in them, and registration is off by one or so.
 MARGIN_PX = 3
 

@@ -152,7 +152,6 @@ class Worker(Generic[T]):
         self._left_behind: list[threading.Thread] = []
         self._hand: Hand[T] | None = None
         self._own = threading.local()
-        self.busy_since_ns = 0
         self.abandoned = 0
         self.restarts = 0
 
@@ -180,7 +179,6 @@ class Worker(Generic[T]):
             with self._lock:
                 self._left_behind.append(thread)
             return False
-        self.busy_since_ns = 0
         return True
 
     def hand(self) -> Hand[T] | None:
@@ -245,8 +243,8 @@ class Worker(Generic[T]):
 
     def busy_s(self) -> float:
         """Return for how long the item in hand has been worked on [s], 0 when idle."""
-        since = self.busy_since_ns
-        return (time.perf_counter_ns() - since) / 1e9 if since else 0.0
+        hand = self._hand
+        return (time.perf_counter_ns() - hand.since_ns) / 1e9 if hand else 0.0
 
     def trouble(self) -> str:
         """Say what is wrong, empty if nothing is: an item that takes far too long."""
@@ -264,7 +262,7 @@ class Worker(Generic[T]):
 
     def _begin(self, first: Callable[[], None] | None = None) -> None:
         """Start a thread; called with the lock held."""
-        self._hand, self.busy_since_ns = None, 0
+        self._hand = None
         self._thread = threading.Thread(
             target=self._run, args=(first,), name=self.name, daemon=True
         )
@@ -279,7 +277,7 @@ class Worker(Generic[T]):
             self._own.hand = hand
             with self._lock:
                 if self._thread is this:
-                    self._hand, self.busy_since_ns = hand, hand.since_ns
+                    self._hand = hand
             drop: str | None = 'error'
             try:
                 drop = self._work(item)
@@ -288,7 +286,7 @@ class Worker(Generic[T]):
             finally:
                 with self._lock:
                     if self._hand is hand:
-                        self._hand, self.busy_since_ns = None, 0
+                        self._hand = None
                     if not hand.abandoned:
                         self.mailbox.finish(drop)
 

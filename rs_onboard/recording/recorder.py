@@ -184,16 +184,13 @@ class Recorder:
             self._forget('')
         self._describe()
 
-    def abandon(self) -> int:
-        """Forget everything after an error; returns how many messages that were."""
-        count = self._builder.messages
-        count += sum(held.chunk.messages for held in self._ring)
+    def abandon(self) -> None:
+        """Forget everything after an error."""
         self._builder = ChunkBuilder(self._compress)
         self._ring.clear()
         self._ring_bytes = 0
         self._finish()
         self._describe()
-        return count
 
     def _look_at_disk(self, now_s: float) -> None:
         """Remove what is too old; while nothing is written, see whether something could be."""

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 METRES_PER_DEGREE = 111_320.0
 UNKNOWN = 255
 
-Record = 'Mapping[str, Any]'
-
 
 @dataclass
 class Counted:
