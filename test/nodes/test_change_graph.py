@@ -105,6 +105,8 @@ def fly_over(graph, stamps, ground, *, takers, wait=True):
             send_view(graph, stamp_ns, float(number), message)
             time.sleep(0.05)
         graph.publish('image_raw', message, takers)
+        # A frame that comes before the tiler is done with the last would replace it.
+        graph.wait(lambda n=number + 1: graph['tiler'].counts().done >= n, f'frame {number}')
         if wait:
             graph.wait(lambda n=number + 1: len(of(results, 'change')) >= n, f'changes {number}')
             graph.wait(lambda n=number + 1: len(of(results, 'segmentation')) >= n, 'the others')
