@@ -59,10 +59,10 @@ class Teachers:
         for one in self.networks:
             one.to(device)
 
-    def answer(self, images: Tensor) -> Tensor:
-        """Give the mean probabilities (N, classes, ...) for a normalised batch."""
+    def answer(self, *images: Tensor) -> Tensor:
+        """Give the mean probabilities (N, classes, ...) for a normalised batch, or two of pairs."""
         with torch.no_grad():
-            each = [functional.softmax(one(images) / self.temperature, 1) for one in self.networks]
+            each = [functional.softmax(one(*images) / self.temperature, 1) for one in self.networks]
         return torch.stack(each).mean(0)
 
     def loss(self, logits: Tensor, answer: Tensor) -> Tensor:

@@ -193,6 +193,8 @@ def load_recipe(path: Path) -> Recipe:
     top = Fields(data, str(path), error=RecipeError)
     task = cast('TaskName', top.choice('task', TASKS))
     distil = _distil(top.fields('distil', optional=True))
+    # Teachers answer for images without labels, but not for pairs.
+    unlabelled = task == 'pretrain' or (task == 'scene' and distil is not None)
     recipe = Recipe(
         name=path.stem,
         task=task,
@@ -202,7 +204,7 @@ def load_recipe(path: Path) -> Recipe:
         validate_every=top.whole('validate_every', 1, 1_000_000, 1),
         validation_size=top.whole('validation_size', 0, 8192, 0),
         samples_per_image=top.whole('samples_per_image', 1, 10_000, 1),
-        data=read_data(top.fields('data'), task, learns=task == 'pretrain' or distil is not None),
+        data=read_data(top.fields('data'), task, learns=unlabelled),
         augment=_augment(top.fields('augment')),
         pairs=_pairs(top.fields('pairs', optional=True)),
         steps=_steps(top),

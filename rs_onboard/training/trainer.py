@@ -19,8 +19,7 @@ from rs_onboard.training.distill import Teachers
 from rs_onboard.training.errors import RecipeError
 from rs_onboard.training.optimise import MovingAverage, make_optimiser, rate_factor
 from rs_onboard.training.takeover import take_over
-from rs_onboard.training.tasks import TASKS
-from rs_onboard.training.tasks.scene import SceneTask
+from rs_onboard.training.tasks import DISTILLED, TASKS
 from rs_onboard.zoo.catalogue import network
 
 if TYPE_CHECKING:
@@ -81,13 +80,14 @@ def build_task(recipe: Recipe, data: DataSet, teachers: Sequence[Path], device: 
         )
     if recipe.distil is None:
         return TASKS[recipe.task](recipe, data)
-    if recipe.task != 'scene':
+    if recipe.task not in DISTILLED:
         raise RecipeError(
-            f'recipe {recipe.name!r}: found `distil` for {recipe.task}; only scene distils.'
+            f'recipe {recipe.name!r}: found `distil` for {recipe.task}; only '
+            f'{" and ".join(DISTILLED)} distil.'
         )
     loaded = Teachers.load(teachers, data.classes, recipe.distil.temperature)
     loaded.to(device.name)
-    return SceneTask(recipe, data, loaded)
+    return DISTILLED[recipe.task](recipe, data, loaded)
 
 
 def recipe_hash(recipe: Recipe) -> str:

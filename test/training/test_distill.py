@@ -10,7 +10,7 @@ import pytest
 
 torch = pytest.importorskip('torch')
 
-from small_sets import class_folders, recipe_file, write_image, write_split  # noqa: E402
+from small_sets import class_folders, pairs, recipe_file, write_image, write_split  # noqa: E402
 
 from rs_onboard.training.data.images import FEATURES, load_images  # noqa: E402
 from rs_onboard.training.data.load import load_for  # noqa: E402
@@ -95,6 +95,39 @@ def test_labels_alone_count_where_the_share_of_teachers_is_zero(tmp_path):
     second = quiet(zero, data, tmp_path / 'second', teachers=[tmp_path / 'first' / 'best.pt'])
     second.run()
     assert second.loss == pytest.approx(first.loss, rel=1e-5)
+
+
+def test_a_network_of_change_learns_from_the_answers_to_pairs(tmp_path):
+    pairs(tmp_path)
+    path = recipe_file(tmp_path, 'change', epochs=1)
+    recipe = load_recipe(path)
+    data = load_for(recipe, tmp_path)
+    first = quiet(recipe, data, tmp_path / 'first')
+    first.run()
+    best = tmp_path / 'first' / 'best.pt'
+    zero = changed(path, ('loss:', 'distil: {share: 0}\nloss:'))
+    same = quiet(zero, data, tmp_path / 'zero', teachers=[best])
+    same.run()
+    assert same.loss == pytest.approx(first.loss, rel=1e-5)
+    whole = changed(path, ('share: 0', 'share: 1'))
+    student = quiet(whole, data, tmp_path / 'student', teachers=[best])
+    teacher = student.task.teachers.networks[0]
+    student.network.load_state_dict(teacher.state_dict())
+    student.network.eval()
+    tiles = data.splits['train'][:2]
+    with torch.no_grad():
+        at_teacher = student.task.loss(student.network, tiles, 96, np.random.default_rng(0))
+        last = [p for p in student.network.parameters() if p.ndim == 1][-1]
+        last += 3
+        moved = student.task.loss(student.network, tiles, 96, np.random.default_rng(0))
+    assert moved > at_teacher
+
+
+def test_images_without_labels_are_for_scenes_alone(tmp_path):
+    pairs(tmp_path)
+    path = recipe_file(tmp_path, 'change', epochs=1)
+    with pytest.raises(RecipeError, match='unlabelled'):
+        changed(path, ('loss:', 'distil: {share: 1}\nloss:'), ('path:', 'unlabelled: [x], path:'))
 
 
 def test_recipe_teachers_and_classes_must_fit(tmp_path):

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from rs_onboard.training.data.sample import DataSet
+    from rs_onboard.training.distill import Teachers
     from rs_onboard.training.recipe import Recipe
     from rs_onboard.training.tasks.base import Task
 
@@ -25,4 +26,9 @@ TASKS: Mapping[str, Callable[[Recipe, DataSet], Task]] = {
     'scene': SceneTask,
     'detection': DetectionTask,
     'segmentation': SegmentationTask,
+}
+# Those that can learn from the answers of trained networks too.
+DISTILLED: Mapping[str, Callable[[Recipe, DataSet, Teachers], Task]] = {
+    'change': ChangeTask,
+    'scene': SceneTask,
 }

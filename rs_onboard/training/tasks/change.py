@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from rs_onboard.training.data.sample import DataSet, Sample
+    from rs_onboard.training.distill import Teachers
     from rs_onboard.training.recipe import Recipe
 
 # Probabilities are counted in this many steps to find the threshold.
@@ -63,10 +64,17 @@ def _last_layer(network: nn.Module) -> nn.Conv2d:
 
 
 class ChangeTask:
-    """Change between two dates: cross entropy and Dice of the result and of side outputs."""
+    """Change between two dates: cross entropy and Dice of the result and of side outputs.
 
-    def __init__(self, recipe: Recipe, data: DataSet) -> None:
+    Args:
+        recipe: The recipe.
+        data: Splits `train` and `val`.
+        teachers: Whose answers to the same pairs of tiles are learnt beside the labels.
+    """
+
+    def __init__(self, recipe: Recipe, data: DataSet, teachers: Teachers | None = None) -> None:
         self.recipe = recipe
+        self.teachers = teachers
         train = data.splits['train']
         self.augmentation = PairAugmentation(train, recipe.augment, recipe.pairs)
 
@@ -88,7 +96,13 @@ class ChangeTask:
         if recipe.side:
             for side in sides:
                 total = total + recipe.side * losses.change(side, labels, recipe.dice)
-        return total
+        if self.teachers is None or self.recipe.distil is None:
+            return total
+        # The logit of no change is zero: only the difference of the two counts.
+        both = torch.stack((torch.zeros_like(result), result), 1)
+        learnt = self.teachers.loss(both, self.teachers.answer(before, after))
+        share = self.recipe.distil.share
+        return (1 - share) * total + share * learnt
 
     def validate(self, network: nn.Module, samples: Sequence[Sample]) -> Scores:
         """Find changes in tiles or their middle; the F1 at the best threshold selects."""
