@@ -19,7 +19,8 @@ from rs_onboard.nodes.latency import LatencyMonitor
 from rs_onboard.nodes.result_messages import report_message
 from rs_onboard.nodes.topics import all_topics
 from rs_onboard.perception.frame import FrameHeader
-from rs_onboard.perception.results import FrameResults, TaskReport
+from rs_onboard.perception.frame_results import FrameResults
+from rs_onboard.perception.results import TaskReport
 
 FOLDER = Path(__file__).resolve().parents[1] / 'visualisation'
 TOPICS = {f'/{topic.topic.lstrip("/")}': topic.type_name for topic in all_topics()}

@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     from rs_onboard.cli.replay.finish import Ended
     from rs_onboard.inference.card import ModelCard, TaskName
     from rs_onboard.nodes.lifecycle import PerceptionNode
-    from rs_onboard.perception.results import FrameResults
+    from rs_onboard.perception.frame_results import FrameResults
     from rs_onboard.replay.alarms import Level
     from rs_onboard.replay.reader import BagMessage
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rs_onboard.nodes.lifecycle import PerceptionNode
-    from rs_onboard.perception.results import FrameResults
+    from rs_onboard.perception.frame_results import FrameResults
 
 
 class ProgressLine:

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from rs_onboard.inference.card import TaskName
     from rs_onboard.nodes.lifecycle import PerceptionNode
     from rs_onboard.nodes.settings import TilerSettings
-    from rs_onboard.perception.results import DetectionResult, FrameResults, TaskResult
+    from rs_onboard.perception.frame_results import FrameResults
+    from rs_onboard.perception.results import DetectionResult, TaskResult
     from rs_onboard.perception.tiler import CutTiles, Tiler
 
 

@@ -22,7 +22,6 @@ from rs_onboard.perception.draw import contrast
 from rs_onboard.perception.draw_change import CANDIDATE as CANDIDATE_COLOUR
 from rs_onboard.perception.draw_change import CONFIRMED as CONFIRMED_COLOUR
 from rs_onboard.perception.draw_change import label_of, region_colour
-from rs_onboard.perception.features import frame_collection
 from rs_onboard.perception.overlay import drawing_of
 from rs_onboard.perception.results import ChangeResult, DetectionResult, SegmentationResult
 
@@ -31,8 +30,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from rs_onboard.perception.frame_results import FrameResults
     from rs_onboard.perception.lettering import Colour
-    from rs_onboard.perception.results import FrameResults
 
 ANNOTATIONS = 'foxglove/annotations'
 GEOJSON = 'foxglove/geojson'
@@ -80,7 +79,7 @@ def geojson_message(results: FrameResults, kinds: Any) -> Any:
         results: The results.
         kinds: The module `foxglove_msgs.msg`.
     """
-    collection = frame_collection(results)
+    collection = results.collection
     colours = class_colours(results)
     placed = [
         {**item, 'properties': _for_map(item['properties'], colours)}

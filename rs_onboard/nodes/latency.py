@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from rs_onboard.health.limits import Spread
     from rs_onboard.nodes.component import News
     from rs_onboard.nodes.settings import PublisherSettings
-    from rs_onboard.perception.results import FrameResults
+    from rs_onboard.perception.frame_results import FrameResults
 
 # A task without any result for so long, while frames arrive, is dead.
 SILENT_S = 10.0

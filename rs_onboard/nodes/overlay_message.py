@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from rs_onboard.perception.frame import Frame, FrameHeader
-    from rs_onboard.perception.results import ChangeResult, FrameResults
+    from rs_onboard.perception.frame_results import FrameResults
+    from rs_onboard.perception.results import ChangeResult
 
 CHANGE_WIDTH, CHANGE_QUALITY = 1280, 85
 

@@ -29,15 +29,10 @@ from rs_onboard.nodes.overlay_message import overlay_message
 from rs_onboard.nodes.result_inlets import RESULT_INLETS, ChangeInlet, ResultInlet
 from rs_onboard.nodes.settings import PublisherSettings
 from rs_onboard.nodes.start import run_node
-from rs_onboard.perception.features import frame_collection
+from rs_onboard.perception.frame_results import FrameResults
 from rs_onboard.perception.join import Joined, StampJoin
 from rs_onboard.perception.result_files import ResultFiles
-from rs_onboard.perception.results import (
-    RESULT_TYPES,
-    ChangeResult,
-    FrameResults,
-    TaskReport,
-)
+from rs_onboard.perception.results import RESULT_TYPES, ChangeResult, TaskReport
 from rs_onboard.perception.worker import Counts, Worker
 
 if TYPE_CHECKING:
@@ -108,9 +103,7 @@ class PublisherNode(PerceptionNode):
             self.exchange,
             names.RESULTS,
             (
-                Writer(
-                    names.GEOJSON, String, lambda r: String(data=json.dumps(frame_collection(r)))
-                ),
+                Writer(names.GEOJSON, String, lambda r: String(data=json.dumps(r.collection))),
                 *foxglove_writers(),
             ),
         )

@@ -11,21 +11,18 @@ import numpy as np
 from rs_onboard.geo.footprint import within_date_line
 from rs_onboard.geo.placing import signed_area
 from rs_onboard.perception.change_records import change_outlines
-from rs_onboard.perception.records import frame_record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from rs_onboard.perception.results import FrameResults
-
     Rings = Sequence[Sequence[Sequence[float]]]
 
 
-def frame_collection(results: FrameResults) -> dict[str, Any]:
-    """Return a frame as a GeoJSON feature collection; see `record_features`."""
-    return {'type': 'FeatureCollection', 'features': record_features(frame_record(results))}
+def feature_collection(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a record as a GeoJSON feature collection; see `record_features`."""
+    return {'type': 'FeatureCollection', 'features': record_features(record)}
 
 
 def record_features(record: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -33,8 +33,8 @@ from rs_onboard.perception.results import (
 )
 
 if TYPE_CHECKING:
+    from rs_onboard.perception.frame_results import FrameResults
     from rs_onboard.perception.lettering import Image, Rect
-    from rs_onboard.perception.results import FrameResults
 
 # Narrower frames are scaled up to this width, where letters can be read.
 MIN_WIDTH = 640

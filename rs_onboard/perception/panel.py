@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from rs_onboard.perception.frame import FrameHeader
-    from rs_onboard.perception.results import FrameResults, Status, TaskReport
+    from rs_onboard.perception.frame_results import FrameResults
+    from rs_onboard.perception.results import Status, TaskReport
 
 # Letters are drawn for a picture this wide; others scale with it, down to the smallest legible.
 DESIGN_WIDTH = 1280

@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rs_onboard.perception.detection import DetectionTask
-from rs_onboard.perception.results import FrameResults
+from rs_onboard.perception.frame_results import FrameResults
 from rs_onboard.perception.scene import SceneTask
 from rs_onboard.perception.segmentation import SegmentationTask
 from rs_onboard.perception.tiler import Tiler

@@ -24,25 +24,16 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from rs_onboard.perception.frame import Frame
+    from rs_onboard.perception.frame_results import FrameResults
     from rs_onboard.perception.map_match import MapMatch
-    from rs_onboard.perception.results import (
-        FrameResults,
-        SegmentationResult,
-        TaskReport,
-        TaskResult,
-    )
+    from rs_onboard.perception.results import SegmentationResult, TaskReport, TaskResult
 
 # Scene classes listed in a record.
 TOP_SCENES = 3
 
 
-def frame_record(results: FrameResults, *, timing: bool = True) -> dict[str, Any]:
-    """Return all results of a frame as plain values, for JSON.
-
-    Args:
-        results: The results.
-        timing: Whether to include durations, which differ from run to run.
-    """
+def frame_record(results: FrameResults) -> dict[str, Any]:
+    """Return all results of a frame as plain values, for JSON; `FrameResults.record` keeps them."""
     header = results.header
     record: dict[str, Any] = {
         'stamp_ns': header.stamp_ns,
@@ -52,15 +43,15 @@ def frame_record(results: FrameResults, *, timing: bool = True) -> dict[str, Any
         'pose': _pose(results),
         'footprint': _footprint(results),
     }
-    if timing and results.latency_ms is not None:
+    if results.latency_ms is not None:
         record['latency_ms'] = round(results.latency_ms, 3)
     for task, result in results.results.items():
-        record[task] = {**_report(result.report, timing=timing), **_content(result, results)}
+        record[task] = {**_report(result.report), **_content(result, results)}
     return record
 
 
 def without_timing(record: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a record without durations, as `frame_record` gives it with `timing` false."""
+    """Return a record without durations, which differ from run to run."""
     return {
         name: {k: v for k, v in value.items() if k != 'latency_ms'}
         if isinstance(value, dict)
@@ -145,7 +136,7 @@ def _view(results: FrameResults) -> Frame | MapMatch | None:
     return results.frame
 
 
-def _report(report: TaskReport, *, timing: bool) -> dict[str, Any]:
+def _report(report: TaskReport) -> dict[str, Any]:
     record: dict[str, Any] = {'status': report.status}
     if report.reason:
         record['reason'] = report.reason
@@ -171,7 +162,7 @@ def _report(report: TaskReport, *, timing: bool) -> dict[str, Any]:
             record['tiles']['left_out'] = dict(tiles.left_out)
     if report.left_out:
         record['left_out'] = dict(report.left_out)
-    if timing and report.latency_ms:
+    if report.latency_ms:
         record['latency_ms'] = {name: round(ms, 3) for name, ms in report.latency_ms.items()}
     return record
 

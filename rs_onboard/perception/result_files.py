@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from rs_onboard.perception.features import record_features
 from rs_onboard.perception.geopackage import GeoPackage
-from rs_onboard.perception.records import frame_record
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from rs_onboard.perception.results import FrameResults
+    from rs_onboard.perception.frame_results import FrameResults
 
 
 class ResultFiles:
@@ -50,7 +49,7 @@ class ResultFiles:
             OSError: A file cannot be written. All are as they were, less this frame, and a later
                 call may find them writable again.
         """
-        self.write_record(frame_record(results))
+        self._append(results.record, results.collection['features'])
 
     def write_record(self, record: Mapping[str, Any]) -> None:
         """Append the record of a frame.
@@ -58,8 +57,10 @@ class ResultFiles:
         Raises:
             OSError: As in `write`.
         """
+        self._append(record, record_features(record))
+
+    def _append(self, record: Mapping[str, Any], features: Sequence[dict[str, Any]]) -> None:
         line = json.dumps(record).encode() + b'\n'
-        features = record_features(record)
         written: list[GrowingFile] = []
         try:
             self._lines.append(line)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from rs_onboard.inference.card import ModelCard, TaskName
-    from rs_onboard.perception.frame import Frame, FrameHeader
+    from rs_onboard.perception.frame import FrameHeader
     from rs_onboard.perception.map_match import MapMatch
     from rs_onboard.perception.regions import ChangeRegion
 
@@ -242,22 +242,3 @@ RESULT_TYPES: Mapping[TaskName, type[TileResult]] = {
 def palette(card: ModelCard) -> NDArray[np.uint8]:
     """Return the colours of a model's classes, (C, 3) uint8 RGB."""
     return np.array([info.color for info in card.classes], np.uint8)
-
-
-@dataclass(frozen=True)
-class FrameResults:
-    """All results of one frame.
-
-    Attributes:
-        header: Header of the image.
-        frame: The frame itself where it is at hand, for drawing and coordinates.
-        results: Results by task.
-        latency_ms: From the arrival of the image to its publication [ms], None where unknown.
-        polygons: Whether records have the classes of masks as polygons.
-    """
-
-    header: FrameHeader
-    frame: Frame | None
-    results: Mapping[TaskName, TaskResult]
-    latency_ms: float | None = None
-    polygons: bool = True

@@ -32,9 +32,8 @@ from rs_onboard.nodes.publisher import PublisherNode
 from rs_onboard.nodes.segmentation import SegmentationNode
 from rs_onboard.nodes.start import bring_up
 from rs_onboard.nodes.tiler import TilerNode
-from rs_onboard.perception.features import record_features
 from rs_onboard.perception.frame import FrameHeader
-from rs_onboard.perception.records import frame_record
+from rs_onboard.perception.records import without_timing
 
 HEIGHT_M = 60.0
 STEP_NS = 500_000_000
@@ -133,14 +132,14 @@ def test_changes_are_the_same_by_reference_and_by_topic(graph, settings):
     pairs = list(zip(of(by_reference, 'change'), of(by_topic, 'change'), strict=True))
     assert len(pairs) == 3
     for first, second in pairs:
-        records = [frame_record(r, timing=False) for r in (first, second)]
+        records = [without_timing(r.record) for r in (first, second)]
         assert json.dumps(records[0]) == json.dumps(records[1])
         masks = [r.results['change'].probability for r in (first, second)]
         np.testing.assert_array_equal(*masks)
     counts = [len(first.results['change'].regions) for first, _ in pairs]
     # The second look confirms what the first one found.
     assert counts == [0, 1, 1]
-    record = frame_record(pairs[-1][1])
+    record = pairs[-1][1].record
     assert record['change']['registration']['state'] == 'registered'
     assert 'corners' in record['footprint']
 
@@ -189,7 +188,7 @@ def test_regions_are_features_with_area_score_date_and_quality(graph, settings):
     flown.wait(lambda: len(regions) == 2, 'the regions')
     (box,) = regions[1].detections
     assert (box.id, box.results[0].hypothesis.class_id) == ('1', 'changed')
-    frame, feature = record_features(frame_record(of(results, 'change')[1]))
+    frame, feature = of(results, 'change')[1].collection['features']
     assert frame['properties']['change']['regions'] == 1
     assert feature['geometry']['type'] == 'Polygon'
     told = feature['properties']

@@ -27,13 +27,9 @@ from rs_onboard.nodes.foxglove_messages import (
 )
 from rs_onboard.perception.boxes import corners
 from rs_onboard.perception.frame import Frame, FrameHeader
+from rs_onboard.perception.frame_results import FrameResults
 from rs_onboard.perception.regions import ChangeRegion, RegionPlace
-from rs_onboard.perception.results import (
-    ChangeResult,
-    DetectionResult,
-    FrameResults,
-    TaskReport,
-)
+from rs_onboard.perception.results import ChangeResult, DetectionResult, TaskReport
 from rs_onboard.perception.tiles import PixelBox
 
 HEADER = FrameHeader(1_500_000_000, 'camera', 0, 100, 200)

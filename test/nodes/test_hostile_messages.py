@@ -42,9 +42,8 @@ from rs_onboard.nodes.start import bring_up, shut_down
 from rs_onboard.nodes.topics import all_topics
 from rs_onboard.perception.encodings import LAYOUTS
 from rs_onboard.perception.errors import TaskError
-from rs_onboard.perception.features import frame_collection
 from rs_onboard.perception.frame import FrameHeader
-from rs_onboard.perception.results import FrameResults
+from rs_onboard.perception.frame_results import FrameResults
 
 SECOND = 1_000_000_000
 MANY = settings(
@@ -227,7 +226,7 @@ def test_no_message_raises_and_every_image_is_a_result_or_a_named_drop(nodes, me
     source = nodes['tiler']._source
     records = []
     exchange, channel = nodes['tiler'].exchange, nodes['publisher'].resolve_topic_name('results')
-    take = lambda results: records.append(json.dumps(frame_collection(results)))  # noqa: E731
+    take = lambda results: records.append(json.dumps(results.collection))  # noqa: E731
     exchange.connect(channel, take)
     before = nodes['tiler'].counts()
     for message in messages:
@@ -332,4 +331,4 @@ def test_results_that_lie_are_complaints_about_the_result(nodes, colours, messag
         except TaskError:
             continue
         results = FrameResults(header, None, {task: result}, None)
-        json.loads(json.dumps(frame_collection(results)), parse_constant=pytest.fail)
+        json.loads(json.dumps(results.collection), parse_constant=pytest.fail)

@@ -18,10 +18,8 @@ from small_frames import camera_for, faked, frame_of, nadir_pose
 from rs_onboard.perception.boxes import corners, from_opencv
 from rs_onboard.perception.detection import MAX_CANDIDATES, DetectionLimits, DetectionTask
 from rs_onboard.perception.errors import TaskError
-from rs_onboard.perception.features import frame_collection
 from rs_onboard.perception.overlap import iou_matrix
 from rs_onboard.perception.pipeline import Pipeline
-from rs_onboard.perception.records import frame_record
 from rs_onboard.perception.tiler import Tiler
 
 
@@ -209,18 +207,18 @@ def test_a_record_lists_objects_with_corners_and_their_place_on_the_ground():
     pipeline = Pipeline([task_of(always(outputs))])
     frame = frame_of(image, camera=camera_for(image, 400.0), pose=nadir_pose(120.0))
     results = pipeline.process(frame)
-    (item,) = json.loads(json.dumps(frame_record(results)))['detection']['objects']
+    (item,) = json.loads(json.dumps(results.record))['detection']['objects']
     assert (item['class'], item['score']) == ('green', 0.75)
     assert item['corners'] == [[54, 44], [74, 44], [74, 52], [54, 52]]
     assert (item['length_m'], item['width_m']) == pytest.approx((6.0, 2.4), abs=1e-3)
-    whole, thing = frame_collection(results)['features']
+    whole, thing = results.collection['features']
     assert whole['properties']['kind'] == 'frame'
     assert whole['properties']['detection']['objects'] == 1
     assert thing['properties']['kind'] == 'detection'
     (ring,) = thing['geometry']['coordinates']
     assert ring[0] == ring[-1]
     assert np.mean(ring[:-1], axis=0) == pytest.approx([7.0, 46.0], abs=1e-5)
-    nowhere = frame_collection(pipeline.process(frame_of(image)))['features'][1]
+    nowhere = pipeline.process(frame_of(image)).collection['features'][1]
     assert nowhere['geometry'] is None
     assert 'length_m' not in nowhere['properties']
 
@@ -230,8 +228,8 @@ def test_a_frame_without_objects_has_a_record_with_and_without_pose():
     pipeline = Pipeline([task_of(bright_blobs)])
     for known in ({}, {'camera': camera_for(image, 400.0), 'pose': nadir_pose(120.0)}):
         results = pipeline.process(frame_of(image, **known))
-        assert frame_record(results)['detection']['objects'] == []
-        assert len(frame_collection(results)['features']) == 1
+        assert results.record['detection']['objects'] == []
+        assert len(results.collection['features']) == 1
 
 
 def test_a_skipped_frame_has_no_objects_and_says_why():

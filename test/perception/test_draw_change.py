@@ -22,10 +22,10 @@ from rs_onboard.perception.draw_change import (
     label_of,
     label_regions,
 )
+from rs_onboard.perception.frame_results import FrameResults
 from rs_onboard.perception.lettering import Style
 from rs_onboard.perception.map_change import ChangeLimits, MapChangeTask
 from rs_onboard.perception.overlay import render_overlay
-from rs_onboard.perception.results import FrameResults
 
 POSE = pose_above(nadir_pose(60.0))
 

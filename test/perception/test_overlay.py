@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from rs_onboard.perception.frame import FrameHeader
+from rs_onboard.perception.frame_results import FrameResults
 from rs_onboard.perception.lettering import Style
 from rs_onboard.perception.overlay import render_overlay
 from rs_onboard.perception.panel import (
@@ -22,7 +23,6 @@ from rs_onboard.perception.panel import (
 )
 from rs_onboard.perception.results import (
     DetectionResult,
-    FrameResults,
     ModelIdentity,
     SceneResult,
     SegmentationResult,

@@ -14,10 +14,9 @@ from small_frames import camera_for, faked, frame_of, model_of, nadir_pose, rand
 
 from rs_onboard.geo.rotation import multiply
 from rs_onboard.inference.errors import ModelError
-from rs_onboard.perception.features import frame_collection
+from rs_onboard.perception.frame_results import FrameResults
 from rs_onboard.perception.pipeline import Pipeline
-from rs_onboard.perception.records import class_shares, frame_record
-from rs_onboard.perception.results import FrameResults
+from rs_onboard.perception.records import class_shares, without_timing
 from rs_onboard.perception.scene import SceneTask
 from rs_onboard.perception.segmentation import SegmentationTask
 
@@ -32,7 +31,7 @@ def strict(text):
 
 
 def frame_feature(results):
-    feature, *_ = frame_collection(results)['features']
+    feature, *_ = results.collection['features']
     return feature
 
 
@@ -55,7 +54,7 @@ def flown(pipeline, **changes):
 
 def test_a_record_holds_pose_models_tiles_and_results(pipeline):
     results = dataclasses.replace(flown(pipeline), latency_ms=12.34567)
-    record = strict(json.dumps(frame_record(results)))
+    record = strict(json.dumps(results.record))
     assert (record['stamp_ns'], record['frame_id'], record['latency_ms']) == (
         1_000,
         'camera',
@@ -82,10 +81,16 @@ def test_a_record_holds_pose_models_tiles_and_results(pipeline):
     assert 0.5 < segmentation['mean_confidence'] < 1.0
 
 
+def test_the_record_and_geojson_of_a_frame_are_made_once_for_all_who_write_them(pipeline):
+    results = flown(pipeline)
+    assert results.record is results.record
+    assert results.collection is results.collection
+
+
 def test_without_timing_a_record_is_the_same_every_time(pipeline):
     results = dataclasses.replace(flown(pipeline), latency_ms=12.3)
-    record = frame_record(results, timing=False)
-    again = frame_record(flown(pipeline), timing=False)
+    record = without_timing(results.record)
+    again = without_timing(flown(pipeline).record)
     assert record == again
     assert 'latency' not in json.dumps(record)
 
@@ -95,7 +100,7 @@ def test_a_failed_task_has_a_reason_and_no_numbers():
         raise ModelError('inference failed')
 
     tasks = [SceneTask(faked('scene', answer)), SegmentationTask(faked('segmentation', answer))]
-    record = frame_record(Pipeline(tasks).process(frame_of(random_image(20, 20))))
+    record = Pipeline(tasks).process(frame_of(random_image(20, 20))).record
     for task in ('scene', 'segmentation'):
         assert record[task]['status'] == 'failed'
         assert record[task]['reason'] == 'inference failed'
@@ -156,7 +161,7 @@ def test_of_a_view_of_the_horizon_the_ground_that_is_seen_is_drawn(pipeline):
     assert 'reaches the horizon' in feature['properties']['footprint_unknown']
     (ring,) = feature['geometry']['coordinates']
     assert area(ring) > 0
-    assert 'corners' not in frame_record(results)['footprint']
+    assert 'corners' not in results.record['footprint']
 
 
 def test_results_without_their_frame_say_so(pipeline):
@@ -169,7 +174,7 @@ def test_results_without_their_frame_say_so(pipeline):
 
 def test_a_frame_without_pose_names_the_reason(pipeline):
     frame = frame_of(random_image(20, 20), reason='position never received')
-    assert frame_record(pipeline.process(frame))['pose'] == {'unknown': 'position never received'}
+    assert pipeline.process(frame).record['pose'] == {'unknown': 'position never received'}
 
 
 @pytest.mark.parametrize('longitude', [179.9999, -179.9999])

@@ -13,7 +13,6 @@ import pytest
 from small_frames import model_of
 from test_records import flown, strict
 
-from rs_onboard.perception.features import frame_collection
 from rs_onboard.perception.pipeline import Pipeline
 from rs_onboard.perception.result_files import GrowingFile, ResultFiles
 from rs_onboard.perception.scene import SceneTask
@@ -46,9 +45,7 @@ def test_both_files_are_valid_after_every_frame(pipeline, tmp_path):
         records = [strict(line) for line in lines.read_text().splitlines()]
         assert len(records) == count
         assert records[-1]['scene']['status'] in {'ok', 'degraded'}
-        assert collection['features'][-1] == strict(
-            json.dumps(frame_collection(results)['features'][-1])
-        )
+        assert collection['features'][-1] == strict(json.dumps(results.collection['features'][-1]))
     files.close()
     assert len(strict(geojson.read_text())['features']) == 4
 

@@ -23,8 +23,8 @@ from rs_onboard.nodes.settings import NODE_SETTINGS, PublisherSettings, TilerSet
 from rs_onboard.nodes.task_making import TASK_MAKERS, make_change, make_tiler
 from rs_onboard.perception.errors import TileError
 from rs_onboard.perception.frame import FrameHeader
+from rs_onboard.perception.frame_results import FrameResults
 from rs_onboard.perception.pipeline import Pipeline
-from rs_onboard.perception.results import FrameResults
 from rs_onboard.replay.summary import NodeCounts
 
 if TYPE_CHECKING:

@@ -15,9 +15,9 @@ from rs_onboard.nodes import names
 from rs_onboard.nodes.overlay_message import comparison_message, overlay_message
 from rs_onboard.nodes.result_messages import label_info_message
 from rs_onboard.nodes.result_topics import RESULT_TOPICS, report_topic
-from rs_onboard.perception.features import record_features
+from rs_onboard.perception.features import feature_collection
 from rs_onboard.perception.frame import FrameHeader
-from rs_onboard.perception.records import frame_record, timing_of, without_timing
+from rs_onboard.perception.records import timing_of, without_timing
 from rs_onboard.perception.result_files import GrowingFile, ResultFiles
 from rs_onboard.replay.message_classes import to_cdr, type_name_of
 from rs_onboard.replay.run_facts import RUN_FILE
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from rs_onboard.inference.card import ModelCard, TaskName
     from rs_onboard.nodes.overlay_message import Comparison
     from rs_onboard.nodes.settings import PublisherSettings
-    from rs_onboard.perception.results import FrameResults
+    from rs_onboard.perception.frame_results import FrameResults
 
 RESULTS_BAG = 'results'
 PICTURES = 'pictures'
@@ -69,7 +69,7 @@ class RunWriter:
         self, folder: Path, cards: Mapping[TaskName, ModelCard], settings: PublisherSettings
     ) -> None:
         prepare_folder(folder)
-        self.records: list[dict[str, Any]] = []
+        self.records: list[Mapping[str, Any]] = []
         self._pictures = folder / PICTURES
         self._cards = cards
         self._settings = settings
@@ -107,7 +107,7 @@ class RunWriter:
             OSError: A file cannot be written.
         """
         results = replace(results, polygons=self._settings.polygons)
-        timed = frame_record(results)
+        timed = results.record
         record = without_timing(timed)
         self._files.write_record(record)
         self._timings.append(json.dumps(timing_of(timed)).encode() + b'\n')
@@ -136,8 +136,8 @@ class RunWriter:
         for task, result in results.results.items():
             for topic, _, convert in (*RESULT_TOPICS[task], report_topic(task)):
                 self._message(topic, convert(result), log_time_ns)
-        collection = {'type': 'FeatureCollection', 'features': record_features(record)}
-        self._message(names.GEOJSON, String(data=json.dumps(collection)), log_time_ns)
+        geojson = json.dumps(feature_collection(record))
+        self._message(names.GEOJSON, String(data=geojson), log_time_ns)
 
     def _overlay(self, results: FrameResults) -> CompressedImage:
         return overlay_message(
