@@ -29,6 +29,8 @@ def machine_values(readings: MachineReadings, verdict: MachineVerdict) -> dict[s
     values |= {
         key: format(value, form) for key, (value, form) in numbers.items() if value is not None
     }
+    if readings.throttling:
+        values['throttling'] = ', '.join(readings.throttling)
     if readings.core_use:
         values['core_use'] = ', '.join(f'{use:.2f}' for use in readings.core_use)
     for zone in readings.zones:

@@ -176,12 +176,7 @@ class Watchdog:
     def machine_state(self) -> MachineState:
         """Return what the planner of the latency budget is told of heat and power."""
         verdict = self.verdict
-        return MachineState(
-            heat=verdict.heat,
-            temperature_c=verdict.temperature_c,
-            throttled=verdict.throttled,
-            cause='; '.join(finding.text for finding in verdict.findings),
-        )
+        return MachineState(heat=verdict.heat, throttled=verdict.throttled)
 
     def _read_machine(self) -> None:
         readings = self._reader.read()

@@ -37,6 +37,13 @@ def test_a_machine_that_tells_nothing_has_a_short_entry():
     assert machine_values(broken, MachineVerdict())['last_reading_error'] == 'temp: found warm'
 
 
+def test_the_entry_says_why_the_board_throttles():
+    throttling = MachineReadings(throttling=('under-voltage', 'clock capped'), throttle_events=3)
+    values = machine_values(throttling, MachineWatch().update(throttling))
+    assert (values['throttled'], values['throttling']) == ('true', 'under-voltage, clock capped')
+    assert values['throttle_events'] == '3'
+
+
 def test_the_entry_takes_the_state_of_the_worst_that_is_found():
     lines = []
     logger = SimpleNamespace(info=lines.append, warning=lines.append, error=lines.append)

@@ -147,9 +147,7 @@ def test_the_machine_is_read_once_a_second_and_judged():
         watchdog.scan(100.0 + 0.2 * tick)
     assert reader.count == 2
     state = watchdog.machine_state()
-    assert (state.heat, state.temperature_c, state.throttled) == ('hot', 85.0, True)
-    assert 'cpu at 85 deg C' in state.cause
-    assert 'under-voltage' in state.cause
+    assert (state.heat, state.throttled) == ('hot', True)
 
 
 def test_a_service_manager_is_told_to_wait_no_longer_when_only_a_restart_helps(still):

@@ -139,7 +139,7 @@ def test_frames_that_wait_for_one_of_an_earlier_plan_are_not_held_against_the_ne
 def test_heat_is_told_to_the_planner():
     keeper = budget(scene=COSTS, segmentation=COSTS)
     fly(keeper, 3, budget_ms=130.0)
-    hot = MachineState('critical', 95.0)
+    hot = MachineState('critical')
     tiles = keeper.apply(frame(3), 130.0, hot, at(3))
     assert any('latency budget' in cut.selection.doubt for cut in tiles.values())
     assert 'machine critical' in keeper.state.plan.reason

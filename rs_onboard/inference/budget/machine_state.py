@@ -16,12 +16,8 @@ class MachineState:
 
     Attributes:
         heat: Band of the hottest zone; `unknown` where the machine tells none.
-        temperature_c: The hottest zone [deg C], None where the machine tells none.
         throttled: Whether the machine says that it has lowered its clocks (heat, voltage, current).
-        cause: What is the matter, for users; empty while all is well.
     """
 
     heat: Heat = 'unknown'
-    temperature_c: float | None = None
     throttled: bool = False
-    cause: str = ''

@@ -172,7 +172,7 @@ def test_the_budget_may_change_in_flight():
 @pytest.mark.parametrize(('heat', 'share'), [('hot', 0.75), ('critical', 0.5)])
 def test_a_hot_machine_gets_less_to_do(heat, share):
     def machine(now):
-        return MachineState(heat, 90.0) if 10 <= now < 20 else MachineState('normal', 50.0)
+        return MachineState(heat if 10 <= now < 20 else 'normal')
 
     frames, state = fly(quiet, budget_ms=140.0, seconds=40, machine=machine)
     assert within(frames, share * 140.0, 10, 20) == 1.0
@@ -180,7 +180,7 @@ def test_a_hot_machine_gets_less_to_do(heat, share):
     assert frames[-1].planned == frames[50].planned == BEST
 
 
-@pytest.mark.parametrize('state', [MachineState('warm', 75.0), MachineState(throttled=True)])
+@pytest.mark.parametrize('state', [MachineState('warm'), MachineState(throttled=True)])
 def test_a_warm_or_throttled_machine_is_not_given_more(state):
     frames, _ = fly(
         loaded(5, 8, 3.0), seconds=40, machine=lambda now: state if now > 5 else MachineState()
@@ -195,7 +195,7 @@ def test_a_recorded_warming_drives_every_state_without_flapping():
     def heat(now):
         degrees = 60 + 36 * math.sin(math.pi * min(now, 300.0) / 300.0) + (now * 7 % 1)
         bands = ((95, 'critical'), (88, 'hot'), (75, 'warm'), (0, 'normal'))
-        return MachineState(next(name for low, name in bands if degrees >= low), degrees)
+        return MachineState(next(name for low, name in bands if degrees >= low))
 
     # Bands without hysteresis, noise of a degree: worse than what the reader gives.
     _, state = fly(quiet, budget_ms=110.0, seconds=330, rate_hz=5.0, machine=heat)
