@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rs_onboard.perception.records import timing_of
+from rs_onboard.replay.run_records import by_stamp, stage_durations
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -62,19 +65,7 @@ class RunSummary:
 
     def __post_init__(self) -> None:
         """Join the records of each frame."""
-        object.__setattr__(self, 'records', joined_records(self.records))
-
-
-def joined_records(records: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Put the tasks of records of one stamp together, in the order of the stamps' first records.
-
-    What both have, such as the pose, is that of the first.
-    """
-    joined: dict[int, Mapping[str, Any]] = {}
-    for record in records:
-        stamp = record['stamp_ns']
-        joined[stamp] = {**record, **joined[stamp]} if stamp in joined else record
-    return list(joined.values())
+        object.__setattr__(self, 'records', list(by_stamp(self.records).values()))
 
 
 @dataclass(frozen=True)
@@ -89,15 +80,8 @@ class StageStatistics:
 
 
 def stage_statistics(records: Sequence[Mapping[str, Any]]) -> list[StageStatistics]:
-    """Return the durations of every stage of every task, and `frame` from arrival to result."""
-    spent: dict[str, list[float]] = {}
-    for record in records:
-        for name, value in record.items():
-            if isinstance(value, dict):
-                for stage, ms in value.get('latency_ms', {}).items():
-                    spent.setdefault(f'{name} {stage}', []).append(ms)
-        if 'latency_ms' in record:
-            spent.setdefault('frame', []).append(record['latency_ms'])
+    """Sum up the durations of every stage; see `stage_durations`."""
+    spent = stage_durations([timing_of(record) for record in records])
     return [
         StageStatistics(
             name=name,

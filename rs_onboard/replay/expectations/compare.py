@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rs_onboard.replay.expectations.criteria import (
     check_latency,
@@ -16,7 +16,8 @@ from rs_onboard.replay.expectations.criteria import (
 from rs_onboard.replay.expectations.differences import Difference, Verdict, over
 from rs_onboard.replay.expectations.frames import Counted, compare_frame, compare_masks
 from rs_onboard.replay.expectations.golden import Golden, thinned, write_golden
-from rs_onboard.replay.expectations.recorded import RecordedRun, by_stamp
+from rs_onboard.replay.expectations.recorded import RecordedRun
+from rs_onboard.replay.run_records import by_stamp, stage_durations
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -210,16 +211,3 @@ def _latencies(criteria: Criteria, run: RecordedRun, path: Path) -> Iterator[Dif
             if most is not None and value > most:
                 text = f'{stage}: {name} {value:.1f} ms, allowed {most:g} ms'
                 yield Difference('latency', text)
-
-
-def stage_durations(timings: Sequence[Mapping[str, Any]]) -> dict[str, list[float]]:
-    """Return the durations of every stage (ms), named as in the summary."""
-    spent: dict[str, list[float]] = {}
-    for timing in timings:
-        for name, value in timing.items():
-            if isinstance(value, dict):
-                for stage, ms in value.items():
-                    spent.setdefault(f'{name} {stage}', []).append(ms)
-        if timing.get('latency_ms') is not None:
-            spent.setdefault('frame', []).append(timing['latency_ms'])
-    return spent

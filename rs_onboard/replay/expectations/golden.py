@@ -17,8 +17,9 @@ import cv2
 import numpy as np
 
 from rs_onboard.replay.errors import RunError
-from rs_onboard.replay.expectations.recorded import RecordedRun, by_stamp, read_lines
+from rs_onboard.replay.expectations.recorded import RecordedRun, read_lines
 from rs_onboard.replay.run_facts import RunFacts
+from rs_onboard.replay.run_records import by_stamp
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

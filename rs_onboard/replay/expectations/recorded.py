@@ -14,7 +14,7 @@ from rs_onboard.replay.reader import Bag
 from rs_onboard.replay.run_facts import RunFacts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -83,16 +83,6 @@ class RecordedRun:
                     info: Any = bag.decode(next(bag.messages((topic,))))
                     found[task] = [item.class_name for item in info.class_map]
         return found
-
-
-def by_stamp(records: Sequence[Mapping[str, Any]]) -> dict[int, dict[str, Any]]:
-    """Return records by stamp; changes, which come alone, join the other results of their frame."""
-    frames: dict[int, dict[str, Any]] = {}
-    for record in records:
-        frame = frames.setdefault(record['stamp_ns'], dict(record))
-        for name, value in record.items():
-            frame.setdefault(name, value)
-    return frames
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:

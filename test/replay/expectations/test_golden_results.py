@@ -9,7 +9,7 @@ import pytest
 
 from rs_onboard.replay.errors import RunError
 from rs_onboard.replay.expectations.golden import MASK_SIDE, Golden, thinned
-from rs_onboard.replay.expectations.recorded import RecordedRun, by_stamp, read_lines
+from rs_onboard.replay.expectations.recorded import RecordedRun, read_lines
 from rs_onboard.replay.run_facts import RUN_FILE
 
 
@@ -33,13 +33,3 @@ def test_what_is_missing_or_damaged_says_what_to_do(tmp_path):
     (tmp_path / 'lines').write_text('{"a": 1}\nnot json\n', encoding='utf-8')
     with pytest.raises(RunError, match='expected a JSON object a line'):
         read_lines(tmp_path / 'lines')
-
-
-def test_changes_that_come_alone_join_their_frame():
-    frames = by_stamp(
-        [{'stamp_ns': 1, 'scene': {}}, {'stamp_ns': 2, 'scene': {}}, {'stamp_ns': 1, 'change': {}}]
-    )
-    assert frames == {
-        1: {'stamp_ns': 1, 'scene': {}, 'change': {}},
-        2: {'stamp_ns': 2, 'scene': {}},
-    }
