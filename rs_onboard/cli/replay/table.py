@@ -7,11 +7,9 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import asdict
-from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from rs_onboard.replay.report.markup import Html, element, table
-from rs_onboard.replay.report.page import POLICY
+from rs_onboard.replay.report.markup import Html, document, element, table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,24 +60,14 @@ def total_text(outcomes: Sequence[FlightOutcome]) -> str:
 
 def table_page(out: Path, outcomes: Sequence[FlightOutcome]) -> str:
     """Write the summary as a page; each flight links to its own."""
-    style = files('rs_onboard.replay.report').joinpath('page.css').read_text(encoding='utf-8')
-    head = element(
-        'head',
-        element('meta', charset='utf-8'),
-        element('meta', http_equiv='Content-Security-Policy', content=POLICY),
-        element('meta', name='viewport', content='width=device-width, initial-scale=1'),
-        element('meta', name='color-scheme', content='light dark'),
-        element('title', f'{len(outcomes)} flights \u00b7 rs_onboard'),
-        element('style', Html(style)),
-    )
     rows = [[_link(out, outcome), _badge(outcome), *_cells(outcome)[2:]] for outcome in outcomes]
     reasons = [
         element('li', element('b', outcome.name), f': {outcome.reason}')
         for outcome in outcomes
         if outcome.reason
     ]
-    body = element(
-        'body',
+    return document(
+        f'{len(outcomes)} flights',
         element('header', element('h1', 'Flights'), element('p', total_text(outcomes))),
         element(
             'main',
@@ -90,7 +78,6 @@ def table_page(out: Path, outcomes: Sequence[FlightOutcome]) -> str:
             ),
         ),
     )
-    return f'<!doctype html>\n{element("html", head, body, lang="en")}\n'
 
 
 def _cells(outcome: FlightOutcome) -> tuple[str, ...]:

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import platform
 from datetime import datetime, timezone
-from importlib.resources import files
 from typing import TYPE_CHECKING
 
 import cv2
@@ -18,7 +17,7 @@ from rs_onboard.replay.report.counts import counts_section
 from rs_onboard.replay.report.frames import frames_of, tasks_of
 from rs_onboard.replay.report.gallery import gallery_section
 from rs_onboard.replay.report.latency import latency_section
-from rs_onboard.replay.report.markup import Html, element, section, table
+from rs_onboard.replay.report.markup import Html, document, element, section, table
 from rs_onboard.replay.report.models import models_section
 from rs_onboard.replay.report.overview import header
 from rs_onboard.replay.report.steps import steps_section
@@ -32,10 +31,6 @@ if TYPE_CHECKING:
     from rs_onboard.replay.report.frames import FrameView
     from rs_onboard.replay.summary import RunSummary
 
-# The browser itself then refuses scripts and everything from elsewhere, whatever a name in a bag or
-# on a card contains.
-POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'"
-
 
 def write_report(path: Path, run: RunSummary) -> Path:
     """Write the page; returns its path.
@@ -44,22 +39,8 @@ def write_report(path: Path, run: RunSummary) -> Path:
         OSError: The file cannot be written.
     """
     frames = frames_of(run)
-    html = element('html', _head(run), element('body', _body(frames, run)), lang='en')
-    path.write_text(f'<!doctype html>\n{html}\n', encoding='utf-8')
+    path.write_text(document(run.title, _body(frames, run)), encoding='utf-8')
     return path
-
-
-def _head(run: RunSummary) -> Html:
-    style = files(__package__).joinpath('page.css').read_text(encoding='utf-8')
-    return element(
-        'head',
-        element('meta', charset='utf-8'),
-        element('meta', http_equiv='Content-Security-Policy', content=POLICY),
-        element('meta', name='viewport', content='width=device-width, initial-scale=1'),
-        element('meta', name='color-scheme', content='light dark'),
-        element('title', f'{run.title} \u00b7 rs_onboard'),
-        element('style', Html(style)),
-    )
 
 
 def _body(frames: Sequence[FrameView], run: RunSummary) -> list[Html]:
