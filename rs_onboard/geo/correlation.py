@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import cv2
 import numpy as np
 
+from rs_onboard.geo.homography import inverse, project, rescaling
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -140,7 +142,7 @@ def search(
         np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
         for image in (frame, view, mask)
     ]
-    shrink = _shrinking(size[0] / frame.shape[1])
+    shrink = rescaling(size[0] / frame.shape[1])
     back = inverse(shrink)
     begin = np.asarray(shrink @ start @ back, np.float64)
     source, target = patches(magnitude(small[0]), small[1], small[2], begin, one)
@@ -256,17 +258,6 @@ def _boxes(table: NDArray[np.generic], side: int) -> NDArray[np.float64]:
     return np.asarray(ahead[:, side:] - ahead[:, :-side] - behind[:, side:] + behind[:, :-side])
 
 
-def project(matrix: NDArray[np.float64], points: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Apply a homography (3, 3) to points (N, 2)."""
-    moved = np.concatenate([points, np.ones((len(points), 1))], axis=1) @ matrix.T
-    return np.asarray(moved[:, :2] / moved[:, 2:])
-
-
-def inverse(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the inverse of a homography (3, 3)."""
-    return np.asarray(np.linalg.inv(matrix), np.float64)
-
-
 def edges(image: Gray) -> NDArray[np.float32]:
     """Return the directions of edges, doubled, weighed by the root of their strength.
 
@@ -307,12 +298,7 @@ def _padded(shape: Sequence[int]) -> tuple[int, int]:
     return height, width
 
 
-def _shrinking(scale: float) -> NDArray[np.float64]:
-    """Return the matrix from pixels of a picture to those of one shrunk by `scale`."""
-    return np.array([[scale, 0, scale / 2 - 0.5], [0, scale, scale / 2 - 0.5], [0, 0, 1.0]])
-
-
 def _at_scale(matrix: NDArray[np.float64], scale: float) -> NDArray[np.float64]:
     """Bring a matrix from pictures shrunk by `scale` to those of full size."""
-    shrink = _shrinking(scale)
+    shrink = rescaling(scale)
     return np.asarray(np.linalg.inv(shrink) @ matrix @ shrink)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import cv2
 import numpy as np
 
-from rs_onboard.geo.correlation import project
+from rs_onboard.geo.homography import project
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

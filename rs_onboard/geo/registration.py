@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Literal
 import cv2
 import numpy as np
 
-from rs_onboard.geo.correlation import PASSES, place, project, search
+from rs_onboard.geo.correlation import PASSES, place, search
 from rs_onboard.geo.errors import RegistrationError
 from rs_onboard.geo.features import FeatureMatcher, refine
+from rs_onboard.geo.homography import project, rescaling
 from rs_onboard.geo.motion import fit_motion, is_sound
 
 if TYPE_CHECKING:
@@ -166,9 +167,7 @@ class Registrar:
             source, target = self._features.match(theirs, inner, ours)
             matrix, inlying = self._fit(source, target)
             matrix = refine(ours, theirs, inner, matrix)
-        up = np.diag([1 / scale, 1 / scale, 1.0])
-        offset = np.array([[1, 0, 0.5 / scale - 0.5], [0, 1, 0.5 / scale - 0.5], [0, 0, 1]])
-        whole = offset @ up
+        whole = rescaling(1 / scale)
         homography = whole @ matrix @ np.linalg.inv(whole)
         moved = project(matrix, source[inlying])
         residual = float(np.median(np.linalg.norm(moved - target[inlying], axis=1))) / scale

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from rs_onboard.geo.correlation import project
 from rs_onboard.geo.errors import MapError, PoseError, RegistrationError
 from rs_onboard.geo.footprint import locate
 from rs_onboard.geo.gsd import ground_scale
+from rs_onboard.geo.homography import project, rescaling
 from rs_onboard.geo.position import position_from
 from rs_onboard.geo.reference.prefetch import Prefetcher
 from rs_onboard.geo.reference.view import GroundGrid, grid_pixels
@@ -334,8 +334,7 @@ def moved_grid(
 
 def map_fit(found: Registration, gsd_m: float, enlarge: float, seen: NDArray[np.bool_]) -> MapFit:
     """Describe a registration of a reduced frame in pixels of the frame itself."""
-    offset = enlarge / 2 - 0.5
-    whole = np.array([[enlarge, 0.0, offset], [0.0, enlarge, offset], [0.0, 0.0, 1.0]])
+    whole = rescaling(enlarge)
     homography = whole @ found.homography @ np.linalg.inv(whole)
     return MapFit(
         homography=homography / homography[2, 2],

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from rs_onboard.geo.correlation import inverse, project
 from rs_onboard.geo.errors import MapError, RegistrationError
+from rs_onboard.geo.homography import inverse, project, rescaling
 from rs_onboard.geo.reference.adjust import Link, Looseness, Stand, adjust, moved, solve
 from rs_onboard.geo.registration import Registrar, RegistrationLimits
 from rs_onboard.geo.rotation import rotation_matrix
@@ -289,10 +289,7 @@ class Survey:
             cv2.imdecode(np.frombuffer(shot.small, np.uint8), cv2.IMREAD_COLOR), np.uint8
         )
         across, down = image.shape[1] / shot.shape[1], image.shape[0] / shot.shape[0]
-        shrink = np.array(
-            [[across, 0, across / 2 - 0.5], [0, down, down / 2 - 0.5], [0, 0, 1]], np.float64
-        )
-        return image, shrink @ shot.to_pixels
+        return image, rescaling(across, down) @ shot.to_pixels
 
     def _gains(self) -> list[float]:
         """Return what each shot must be multiplied by to be as bright as its neighbours."""

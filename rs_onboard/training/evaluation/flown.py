@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
-from rs_onboard.geo.correlation import edges, inverse, project
+from rs_onboard.geo.correlation import edges
 from rs_onboard.geo.footprint import locate
 from rs_onboard.geo.gsd import ground_scale
+from rs_onboard.geo.homography import inverse, project
 from rs_onboard.geo.reference.picture import PictureMap
 from rs_onboard.geo.reference.view import ReferenceMap
 from rs_onboard.geo.wgs84 import offset_to_wgs84, wgs84_to_offset
