@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from rs_onboard.geo.camera import CameraModel
     from rs_onboard.geo.pose import Pose
-    from rs_onboard.geo.rotation import Quaternion
 
 
 # Points on each side of an image whose view is cut by the horizon, and halvings on the way to it:
@@ -142,28 +141,6 @@ def sight(
     if pose.terrain is None:
         return meet_plane(rays, pose.height_m)
     return pose.terrain.meet(rays, pose.latitude_deg, pose.longitude_deg, pose.altitude_m)
-
-
-def ground_offsets(
-    pixels: NDArray[np.float64], camera: CameraModel, orientation: Quaternion, height_m: float
-) -> NDArray[np.float64]:
-    """Return where pixels meet flat ground, relative to the point below the camera.
-
-    Args:
-        pixels: (N, 2) float64, x and y [px], pixel centres at whole numbers.
-        camera: Intrinsics; distortion is removed.
-        orientation: Rotation from the camera optical frame to ENU.
-        height_m: Height of the camera above the ground [m].
-
-    Returns:
-        (N, 2) float64, east and north [m]; NaN for rays at or near the horizon, and for pixels
-        where the distortion cannot be undone.
-
-    Raises:
-        CameraError: The distortion model is none that ROS defines.
-    """
-    rays = bearing(pixels, camera) @ rotation_matrix(orientation).T
-    return meet_plane(rays, height_m).points[:, :2]
 
 
 def within_date_line(rings: Sequence[NDArray[np.float64]]) -> list[list[NDArray[np.float64]]]:

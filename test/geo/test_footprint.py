@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from rs_onboard.geo.camera import CameraModel
 from rs_onboard.geo.errors import CameraError
-from rs_onboard.geo.footprint import footprint, ground_offsets, visible_ground, within_date_line
+from rs_onboard.geo.footprint import footprint, locate, visible_ground, within_date_line
 from rs_onboard.geo.lens import MOST_REMEMBERED, bearing
 from rs_onboard.geo.pose import Pose
 from rs_onboard.geo.rotation import NADIR_MOUNT, from_roll_pitch_yaw, multiply
@@ -34,9 +34,13 @@ def pose_with(**changes):
     return dataclasses.replace(Pose(0, 46.0, 7.0, 600.0, 100.0, attitude(yaw_deg=90.0)), **changes)
 
 
+def offsets_of(pixels, orientation, height_m):
+    return locate(pixels, CAMERA, pose_with(orientation=orientation, height_m=height_m)).offsets
+
+
 def test_a_nadir_view_northwards_is_a_rectangle_below_the_camera():
     # 100 m and 500 px: 0.2 m a pixel, 80 x 60 m.
-    offsets = ground_offsets(CORNERS, CAMERA, attitude(yaw_deg=90.0), 100.0)
+    offsets = offsets_of(CORNERS, attitude(yaw_deg=90.0), 100.0)
     expected = [(-40, 30), (40, 30), (40, -30), (-40, -30)]
     assert offsets == pytest.approx(np.array(expected, float), abs=1e-9)
 
@@ -44,7 +48,7 @@ def test_a_nadir_view_northwards_is_a_rectangle_below_the_camera():
 @settings(max_examples=40, deadline=None)
 @given(st.floats(-180, 180), st.floats(1, 4000))
 def test_turning_and_climbing_turn_and_enlarge_the_rectangle(yaw, height):
-    offsets = ground_offsets(CORNERS, CAMERA, attitude(yaw_deg=yaw), height)
+    offsets = offsets_of(CORNERS, attitude(yaw_deg=yaw), height)
     nose = math.radians(yaw)
     ahead, right = (
         np.array([math.cos(nose), math.sin(nose)]),
@@ -60,20 +64,20 @@ def test_a_tilted_view_reaches_as_far_as_its_rays(pitch_deg):
     centre, top = np.array([(199.5, 149.5)]), np.array([(199.5, -0.5)])
     looking = attitude(pitch_deg=pitch_deg, yaw_deg=90.0)
     tilt, half_view = math.radians(-pitch_deg), math.atan(150 / 500)
-    ((east, north),) = ground_offsets(centre, CAMERA, looking, 100.0)
+    ((east, north),) = offsets_of(centre, looking, 100.0)
     assert (east, north) == (pytest.approx(0.0, abs=1e-9), pytest.approx(100 * math.tan(tilt)))
-    ((_, far),) = ground_offsets(top, CAMERA, looking, 100.0)
+    ((_, far),) = offsets_of(top, looking, 100.0)
     assert far == pytest.approx(100 * math.tan(tilt + half_view))
 
 
 def test_rays_at_and_above_the_horizon_meet_no_ground():
     looking = attitude(pitch_deg=-75.0)
     rows = np.array([(199.5, -0.5), (199.5, 149.5), (199.5, 299.5)])
-    known = ~np.isnan(ground_offsets(rows, CAMERA, looking, 100.0)).any(axis=1)
+    known = ~np.isnan(offsets_of(rows, looking, 100.0)).any(axis=1)
     # The top looks 2 degrees above the horizon, the centre 15 and the bottom 32 below.
     assert known.tolist() == [False, True, True]
     level = attitude(pitch_deg=-86.0)
-    assert np.isnan(ground_offsets(rows[1:2], CAMERA, level, 100.0)).all()
+    assert np.isnan(offsets_of(rows[1:2], level, 100.0)).all()
 
 
 def test_corners_go_clockwise_from_the_top_left_of_the_image():

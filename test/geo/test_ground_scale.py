@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rs_onboard.geo.camera import CameraModel
-from rs_onboard.geo.footprint import ground_offsets
+from rs_onboard.geo.footprint import locate
 from rs_onboard.geo.gsd import MAX_TILT_RAD, ground_scale, local_scales
 from rs_onboard.geo.pose import Pose
 from rs_onboard.geo.rotation import NADIR_MOUNT, from_roll_pitch_yaw, multiply
@@ -30,10 +30,11 @@ def pose_with(height_m, orientation):
 @given(st.floats(2, 3000), st.floats(-0.5, 0.5), st.floats(-4, 4))
 def test_a_pixel_across_the_tilt_covers_the_ground_sample_distance(height, roll, yaw):
     attitude = multiply(from_roll_pitch_yaw(roll, 0.0, yaw), NADIR_MOUNT)
-    scale = ground_scale(CAMERA, pose_with(height, attitude))
+    pose = pose_with(height, attitude)
+    scale = ground_scale(CAMERA, pose)
     # Rolling turns the view about the nose, which is up in the image: rows keep their distance.
     pixels = np.array([(319.5, 239.0), (319.5, 240.0)])
-    first, second = ground_offsets(pixels, CAMERA, attitude, height)
+    first, second = locate(pixels, CAMERA, pose).offsets
     assert scale.reason == ''
     assert scale.gsd_m == pytest.approx(np.linalg.norm(second - first), rel=1e-6)
 

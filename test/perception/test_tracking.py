@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from small_frames import camera_for
 
-from rs_onboard.geo.footprint import ground_offsets
+from rs_onboard.geo.footprint import locate
 from rs_onboard.geo.pose import Pose
 from rs_onboard.geo.rotation import NADIR_MOUNT, multiply, rotation_matrix
 from rs_onboard.geo.wgs84 import offset_to_wgs84
@@ -77,7 +77,7 @@ def test_the_simulated_camera_is_the_one_that_locates():
     objects = scattered()
     pose = pose_at(10.0, -5.0, 0.7)
     boxes, which = seen_from(pose, objects)
-    offsets = ground_offsets(boxes[:, :2], CAMERA, pose.orientation, HEIGHT)
+    offsets = locate(boxes[:, :2], CAMERA, pose).offsets
     np.testing.assert_allclose(offsets + np.array([10.0, -5.0]), objects[which, :2], atol=0.3)
 
 
