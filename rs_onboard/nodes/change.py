@@ -18,7 +18,7 @@ from rs_onboard.health.states import Finding
 from rs_onboard.nodes import names
 from rs_onboard.nodes.exchange import Outlet, Writer
 from rs_onboard.nodes.frame_source import Arrival, FrameSource
-from rs_onboard.nodes.image_messages import stamp_to_ns
+from rs_onboard.nodes.image_messages import unsized_header
 from rs_onboard.nodes.model_node import GIVEN_UP, ModelNode
 from rs_onboard.nodes.model_settings import ChangeSettings
 from rs_onboard.nodes.overlay_message import Comparison, comparison_message
@@ -113,9 +113,7 @@ class ChangeNode(ModelNode[Arrival, ChangeResult]):
         """See `ModelNode.header_of`."""
         if isinstance(arrival.item, Frame):
             return arrival.item.header
-        header = arrival.item.header
-        stamp_ns = stamp_to_ns(header.stamp)
-        return FrameHeader(stamp_ns, header.frame_id, 0, 0, 0, arrival.received_ns)
+        return unsized_header(arrival.item.header, arrival.received_ns)
 
     def _on_frame(self, frame: Frame) -> None:
         self._on_arrival(Arrival(frame, time.perf_counter_ns()))

@@ -46,6 +46,18 @@ def header_message(header: FrameHeader) -> Header:
     return Header(stamp=ns_to_stamp(header.stamp_ns), frame_id=header.frame_id)
 
 
+def unsized_header(header: Header, received_ns: int) -> FrameHeader:
+    """Return the header of a frame of which only messages about it are known; its sizes are 0."""
+    return FrameHeader(
+        stamp_ns=stamp_to_ns(header.stamp),
+        frame_id=header.frame_id,
+        sequence=0,
+        height=0,
+        width=0,
+        received_ns=received_ns,
+    )
+
+
 def image_from_message(message: Image | CompressedImage) -> NDArray[np.uint8]:
     """Decode an image message to (H, W, 3) uint8 RGB.
 

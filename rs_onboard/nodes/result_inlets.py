@@ -16,9 +16,8 @@ from rs_onboard.nodes import names
 from rs_onboard.nodes.change_messages import change_from_messages
 from rs_onboard.nodes.detection_messages import detections_from_message
 from rs_onboard.nodes.exchange import RESULT_QOS
-from rs_onboard.nodes.image_messages import mask_from_message, stamp_to_ns
+from rs_onboard.nodes.image_messages import mask_from_message, stamp_to_ns, unsized_header
 from rs_onboard.nodes.result_messages import report_from_message, scene_from_messages
-from rs_onboard.perception.frame import FrameHeader
 from rs_onboard.perception.join import StampJoin
 from rs_onboard.perception.results import (
     ChangeResult,
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
 
     from rs_onboard.inference.card import ModelCard, TaskName
     from rs_onboard.nodes.lifecycle import PerceptionNode
+    from rs_onboard.perception.frame import FrameHeader
     from rs_onboard.perception.results import TaskReport
 
 R = TypeVar('R', bound=TaskResult)
@@ -102,14 +102,7 @@ class ResultInlet(ABC, Generic[R]):
     def _result(self, parts: Mapping[str, Any]) -> R:
         status = parts[names.report(self._task)]
         report = report_from_message(status)
-        header = FrameHeader(
-            stamp_ns=stamp_to_ns(status.header.stamp),
-            frame_id=status.header.frame_id,
-            sequence=0,
-            height=0,
-            width=0,
-            received_ns=time.perf_counter_ns(),
-        )
+        header = unsized_header(status.header, time.perf_counter_ns())
         return self.rebuild(header, report, parts)
 
 

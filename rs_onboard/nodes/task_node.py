@@ -15,7 +15,7 @@ from vision_msgs.msg import BoundingBox2DArray
 from rs_onboard.nodes import names
 from rs_onboard.nodes.budget_messages import costs_message
 from rs_onboard.nodes.exchange import LATCHED_QOS, RESULT_QOS
-from rs_onboard.nodes.image_messages import stamp_to_ns
+from rs_onboard.nodes.image_messages import stamp_to_ns, unsized_header
 from rs_onboard.nodes.model_node import ModelNode
 from rs_onboard.nodes.node_settings import DEFAULT_TASKS
 from rs_onboard.nodes.result_messages import (
@@ -26,7 +26,6 @@ from rs_onboard.nodes.result_messages import (
 from rs_onboard.nodes.tile_messages import tiles_from_messages
 from rs_onboard.nodes.variant_loading import learn_costs, offer_variants
 from rs_onboard.perception.errors import EncodingError, TaskError, TileError
-from rs_onboard.perception.frame import FrameHeader
 from rs_onboard.perception.join import StampJoin
 from rs_onboard.perception.results import TaskResult
 from rs_onboard.perception.task import Task
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
     from rs_onboard.nodes.exchange import Exchange
     from rs_onboard.nodes.model_settings import ModelSettings
     from rs_onboard.nodes.variant_loading import TileTaskSettings
+    from rs_onboard.perception.frame import FrameHeader
     from rs_onboard.perception.task import ModelTask
     from rs_onboard.perception.tiler import TileSet
 
@@ -174,9 +174,7 @@ class TaskNode(ModelNode[TileArrival, R], Generic[R]):
         """See `ModelNode.header_of`."""
         if not isinstance(arrival.item, dict):
             return cast('TileSet', arrival.item).header
-        header = arrival.item['tiles'].header
-        stamp_ns = stamp_to_ns(header.stamp)
-        return FrameHeader(stamp_ns, header.frame_id, 0, 0, 0, arrival.received_ns)
+        return unsized_header(arrival.item['tiles'].header, arrival.received_ns)
 
     def _run(self, tiles: TileSet) -> R:
         task = self._task
