@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from rs_onboard.replay.expectations import EXPECT_SUFFIX
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from rs_onboard.cli.replay.flown_flight import FlownFlight
 
-SUFFIX = '.expect.yaml'
 # Other programs may have files of this ending.
 OURS = re.compile(rb'^expectations:', re.MULTILINE)
 MARKER = 'flight(bag, expect=None, parameters={}): the recorded flight of the fixture `flight`'
@@ -72,7 +73,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
     """Collect files of expectations that name their bag."""
-    if not file_path.name.endswith(SUFFIX) or not OURS.search(file_path.read_bytes()):
+    if not file_path.name.endswith(EXPECT_SUFFIX) or not OURS.search(file_path.read_bytes()):
         return None
     return FlightFile.from_parent(parent, path=file_path)
 
@@ -137,7 +138,7 @@ class FlightFile(pytest.File):
 
         criteria = load_criteria(self.path)
         if criteria.bag is not None:
-            name = self.path.name.removesuffix(SUFFIX)
+            name = self.path.name.removesuffix(EXPECT_SUFFIX)
             yield FlightItem.from_parent(
                 self,
                 name=name,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rs_onboard.cli.options import add_parameter_options, parameter_overrides
+from rs_onboard.replay.expectations import EXPECT_SUFFIX
 
 if TYPE_CHECKING:
     import argparse
@@ -49,7 +50,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         type=Path,
         metavar='FILE',
         help='compare with the expectations in this file, or for many flights in the files '
-        'NAME.expect.yaml of this folder; exit status 1 where a flight differs',
+        f'NAME{EXPECT_SUFFIX} of this folder; exit status 1 where a flight differs',
     )
     parser.add_argument(
         '--update', action='store_true', help='make these results the golden ones of --expect'
@@ -116,7 +117,7 @@ def run(options: argparse.Namespace) -> int:
     name = flight_name(bag)
     out, expect = options.out / name, options.expect
     if expect is not None and expect.is_dir():
-        expect = expect / f'{name}.expect.yaml'
+        expect = expect / f'{name}{EXPECT_SUFFIX}'
     if options.ros:
         ended = fly_live(options, bag, out, values)
     else:

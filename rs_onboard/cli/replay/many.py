@@ -15,14 +15,13 @@ from rs_onboard.cli.replay.engines import run_cluster, run_here
 from rs_onboard.cli.replay.job import FlightJob
 from rs_onboard.cli.replay.table import write_tables
 from rs_onboard.replay.errors import RunError
+from rs_onboard.replay.expectations import EXPECT_SUFFIX
 from rs_onboard.replay.flights import names_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from rs_onboard.cli.replay.job import FlightOutcome
-
-EXPECT_SUFFIX = '.expect.yaml'
 
 
 @dataclass(frozen=True)
