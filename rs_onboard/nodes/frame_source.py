@@ -5,17 +5,10 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib
 import time
 from typing import TYPE_CHECKING, Any, TypeAlias, Union, cast
 
 from geometry_msgs.msg import QuaternionStamped, Vector3Stamped
-from rclpy.qos import (
-    DurabilityPolicy,
-    HistoryPolicy,
-    QoSProfile,
-    ReliabilityPolicy,
-)
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, Imu, NavSatFix
 from std_msgs.msg import Float64
 
@@ -26,6 +19,7 @@ from rs_onboard.nodes import names
 from rs_onboard.nodes.exchange import sensor_qos
 from rs_onboard.nodes.frame_alarms import FrameAlarms
 from rs_onboard.nodes.frame_maker import FrameMaker
+from rs_onboard.nodes.tf_static import STATIC_FRAMES_QOS, static_frames_type
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,14 +33,6 @@ ImageMessage: TypeAlias = Union[Image, CompressedImage]  # noqa: UP007  (evaluat
 
 # An active node without an image for longer than this says so; a mistyped topic is silent else.
 SILENT_S = 10.0
-
-# Every broadcaster latches one message of its own.
-STATIC_FRAMES_QOS = QoSProfile(
-    depth=100,
-    history=HistoryPolicy.KEEP_LAST,
-    reliability=ReliabilityPolicy.RELIABLE,
-    durability=DurabilityPolicy.TRANSIENT_LOCAL,
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,7 +73,7 @@ class FrameSource:
         self._settings = settings
         self._deliver = deliver
         self.maker = FrameMaker(settings, self._complain)
-        self._static_frames = _tf_message() if settings.camera_mount_from_tf else None
+        self._static_frames = static_frames_type() if settings.camera_mount_from_tf else None
         self._alarms = FrameAlarms(self.maker, node.incident)
         self._subscriptions: list[Any] = []
         self._channel = ''
@@ -192,17 +178,6 @@ class FrameSource:
     def _on_height(self, message: Float64) -> None:
         # With a bag, use_sim_time makes the times of heights and images agree.
         self.maker.add_height(message, self._node.get_clock().now().nanoseconds)
-
-
-def _tf_message() -> Any:
-    """Return the message type of /tf_static, which only those need who ask for it."""
-    try:
-        return importlib.import_module('tf2_msgs.msg').TFMessage
-    except ImportError:
-        raise FieldError(
-            'parameter camera_mount_from_tf: found true without the package tf2_msgs; expected it '
-            'installed. Install ros-$ROS_DISTRO-tf2-msgs, or give camera_mount_rpy_deg.'
-        ) from None
 
 
 def _check_topics(node: PerceptionNode, settings: FrameSettings) -> None:

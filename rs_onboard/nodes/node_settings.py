@@ -123,8 +123,17 @@ class InputTopics(NodeSettings):
         'gimbal/attitude',
         'Topic of the camera attitude (QuaternionStamped, or Vector3Stamped with gimbal_message).',
     )
+    gimbal_message: str = parameter(
+        'quaternion',
+        'What gimbal_topic carries: QuaternionStamped, or Vector3Stamped of roll, pitch and yaw '
+        '[deg] as gimbals count them.',
+        choices=('quaternion', 'angles'),
+    )
     height_topic: str = parameter(
         'mavros/global_position/rel_alt', 'Topic of the height above the ground [m].'
+    )
+    camera_mount_from_tf: bool = parameter(
+        False, 'Take the mount from /tf_static: the frame of the images in body_frame.'
     )
 
 
@@ -166,17 +175,8 @@ class FrameSettings(InputTopics, TerrainSettings):
         'Forward, left and up [m] from what the fix is for, the antenna, to the camera, as '
         '"x y z"; empty is the same place.',
     )
-    camera_mount_from_tf: bool = parameter(
-        False, 'Take the mount from /tf_static: the frame of the images in body_frame.'
-    )
     body_frame: str = parameter(
         'base_link', 'Frame of the body (x forward, y left, z up) with camera_mount_from_tf.'
-    )
-    gimbal_message: str = parameter(
-        'quaternion',
-        'What gimbal_topic carries: QuaternionStamped, or Vector3Stamped of roll, pitch and yaw '
-        '[deg] as gimbals count them.',
-        choices=('quaternion', 'angles'),
     )
     gimbal_axes: str = parameter(
         'optical',

@@ -14,6 +14,7 @@ from rosgraph_msgs.msg import Clock
 from rs_onboard.nodes import names
 from rs_onboard.nodes.exchange import LATCHED_QOS
 from rs_onboard.nodes.image_messages import ns_to_stamp
+from rs_onboard.nodes.tf_static import STATIC_FRAMES_QOS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -57,7 +58,7 @@ class PlaybackNode(Node):
         for topic, type_name in topics.items():
             kind = message_class(type_name)
             # Static frames are latched; a reader that wants that takes nothing else.
-            qos = LATCHED_QOS if topic == names.TF_STATIC else PLAYBACK_QOS
+            qos = STATIC_FRAMES_QOS if topic == names.TF_STATIC else PLAYBACK_QOS
             self._publishers_by_topic[topic] = self.create_publisher(kind, topic, qos)
 
     def connected(self) -> bool:

@@ -11,30 +11,28 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rclpy.qos import QoSProfile
 from std_srvs.srv import Trigger as TriggerService
 
 from rs_onboard.health.states import Finding
 from rs_onboard.inference.card import load_card
 from rs_onboard.inference.errors import FieldError
 from rs_onboard.nodes import names
-from rs_onboard.nodes.exchange import LATCHED_QOS, sensor_qos
 from rs_onboard.nodes.lifecycle import PerceptionNode
 from rs_onboard.nodes.locations import model_folder
 from rs_onboard.nodes.message_definitions import message_definition
 from rs_onboard.nodes.playback import message_class
-from rs_onboard.nodes.record_topics import recorded_topics
+from rs_onboard.nodes.record_topics import recorded_topics, remembered, subscription_qos
 from rs_onboard.nodes.record_triggers import change_watch, class_limits, detection_watch
 from rs_onboard.nodes.recorder_settings import RecorderSettings
 from rs_onboard.nodes.start import run_node
-from rs_onboard.nodes.topics import COMPRESSED_IMAGE, IMAGE
+from rs_onboard.nodes.tf_static import static_frames_type
 from rs_onboard.perception.worker import LONG_S, Counts
 from rs_onboard.recording.compression import zstd_compressor
 from rs_onboard.recording.disk_budget import MB, DiskBudget, DiskLimits
 from rs_onboard.recording.intake import Intake
 from rs_onboard.recording.ledger import Ledger
 from rs_onboard.recording.recorder import Recorder
-from rs_onboard.recording.records import Topic
+from rs_onboard.recording.records import ROS_DEPTH, Topic
 from rs_onboard.recording.terms import RecordOptions, Trigger
 
 if TYPE_CHECKING:
@@ -42,10 +40,6 @@ if TYPE_CHECKING:
 
     from rs_onboard.nodes.exchange import Exchange
     from rs_onboard.nodes.topics import TopicInfo
-
-# Deeper than what nodes exchange: a recorder wants all of them, not the newest. Images are large,
-# and the middleware keeps as many in memory.
-RECORD_DEPTH, IMAGE_DEPTH = 50, 5
 
 
 class RecorderNode(PerceptionNode):
@@ -76,6 +70,8 @@ class RecorderNode(PerceptionNode):
         self._folder.mkdir(parents=True, exist_ok=True)
         self.exchange.watchdog.watch_disk(self._folder)
         self._topics = recorded_topics(settings)
+        if any(item.topic == names.TF_STATIC for item in self._topics):
+            static_frames_type()
         self._watches = self._make_watches()
         self._compress = None if settings.compression == 'none' else zstd_compressor()
         if settings.compression == 'zstd' and self._compress is None:
@@ -105,12 +101,20 @@ class RecorderNode(PerceptionNode):
                 item.type_name,
                 message_definition(item.type_name),
                 latched=item.latched,
+                depth=subscription_qos(item).depth if item.latched else ROS_DEPTH,
+                remember=remembered(item),
             )
             for item in self._topics
         ]
         logger, complain = self.get_logger(), self.complain
         self._recorder = Recorder(
-            options, topics, disk, self._ledger, compress=self._compress, note=logger.info
+            options,
+            topics,
+            disk,
+            self._ledger,
+            compress=self._compress,
+            note=logger.info,
+            complain=complain,
         )
         self._intake = Intake(
             self._recorder,
@@ -125,7 +129,7 @@ class RecorderNode(PerceptionNode):
                     message_class(item.type_name),
                     item.topic,
                     self.guarded(self._taker(channel, self._intake)),
-                    _qos(item),
+                    subscription_qos(item),
                     raw=True,
                 )
             )
@@ -227,16 +231,6 @@ class RecorderNode(PerceptionNode):
             response.success = True
             response.message = f'recording to {self._folder}'
         return response
-
-
-def _qos(item: TopicInfo) -> QoSProfile:
-    """Ask for what the publisher offers at least: sensors best effort, the rest reliable."""
-    if item.latched:
-        return LATCHED_QOS
-    depth = IMAGE_DEPTH if item.type_name in {IMAGE, COMPRESSED_IMAGE} else RECORD_DEPTH
-    if item.direction == 'in':
-        return sensor_qos(depth)
-    return QoSProfile(depth=depth)
 
 
 def main() -> None:

@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING
 from rs_onboard.recording.chunks import Chunk, ChunkBuilder
 from rs_onboard.recording.disk_budget import free_path, protected_path
 from rs_onboard.recording.mcap_file import McapFile
+from rs_onboard.recording.memory import Memory
 from rs_onboard.recording.terms import RecorderStatus, Trigger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from rs_onboard.recording.disk_budget import DiskBudget
@@ -43,9 +44,18 @@ FOREVER_NS = 2**63 - 1
 
 @dataclass
 class _Held:
-    """A chunk in the ring: its number, whether it is in a file, whether a recording lacks it."""
+    """A chunk in the ring.
+
+    Attributes:
+        chunk: The chunk.
+        before: What a recording that begins with it has to know, by channel.
+        number: Its number.
+        written: Whether it is in a file.
+        lacking: Whether a recording lacks it.
+    """
 
     chunk: Chunk
+    before: Mapping[int, bytes]
     number: int
     written: bool = False
     lacking: bool = False
@@ -74,6 +84,7 @@ class Recorder:
         ledger: Accounts for every message.
         compress: Makes one zstd frame of bytes; None stores chunks as they are.
         note: Told what a user should read in the log.
+        complain: Told of messages that are not what they should be.
     """
 
     def __init__(
@@ -85,6 +96,7 @@ class Recorder:
         *,
         compress: Callable[[bytes], bytes] | None = None,
         note: Callable[[str], object] = str,
+        complain: Callable[[str], object] = str,
     ) -> None:
         self._options = options
         self._topics = topics
@@ -96,7 +108,8 @@ class Recorder:
         self._ring: deque[_Held] = deque()
         self._ring_bytes = 0
         self._closed_chunks = 0
-        self._latched: dict[int, bytes] = {}
+        self._memory = Memory(topics, complain)
+        self._before: Mapping[int, bytes] = {}
         self._last_ns = 0
         self._heard_s = 0.0
         self._job: _Job | None = None
@@ -116,12 +129,9 @@ class Recorder:
             cdr: The message, serialised.
             now_s: Steady clock.
         """
-        latched = self._topics[channel - 1].latched
-        if latched:
-            self._latched[channel] = cdr
         if not time_ns:
             # Nobody publishes the clock yet.
-            if latched:
+            if self._memory.take(channel, cdr):
                 self._ledger.done(1)
             else:
                 self._ledger.drop('no_clock')
@@ -132,6 +142,9 @@ class Recorder:
         if self._options.always and self._job is None:
             job = Trigger('flight', 'record.mode always')
             self._job = _Job(job, time_ns, FOREVER_NS, self._closed_chunks)
+        if self._builder.opened_s is None:
+            self._before = self._memory.held()
+        self._memory.take(channel, cdr)
         if self._builder.add(channel, time_ns, cdr, now_s):
             self._close_chunk(now_s)
 
@@ -217,7 +230,7 @@ class Recorder:
         chunk = self._builder.close()
         if chunk is None:
             return
-        self._ring.append(_Held(chunk, self._closed_chunks))
+        self._ring.append(_Held(chunk, self._before, self._closed_chunks))
         self._ring_bytes += chunk.size
         self._closed_chunks += 1
         self._write(now_s)
@@ -252,7 +265,7 @@ class Recorder:
             if held.number < job.next:
                 continue
             try:
-                trouble = self._append(job, held.chunk)
+                trouble = self._append(job, held)
             except OSError as exc:
                 trouble = f'{self._disk.folder}: {exc}'
             if trouble:
@@ -264,8 +277,9 @@ class Recorder:
             self._note(f'recording goes on after: {self._trouble}')
             self._trouble = ''
 
-    def _append(self, job: _Job, chunk: Chunk) -> str:
+    def _append(self, job: _Job, held: _Held) -> str:
         """Write a chunk; says why it is not written, empty if it is."""
+        chunk = held.chunk
         if trouble := self._disk.make_room(chunk.size + RESERVE_BYTES, self._busy()):
             return trouble
         if job.file is None:
@@ -274,7 +288,7 @@ class Recorder:
             about = {'trigger': job.trigger.kind, 'reason': job.trigger.reason}
             job.file = McapFile(path, self._topics, about)
             self._files += 1
-            if preamble := self._preamble(chunk.start_ns):
+            if preamble := self._preamble(held):
                 job.file.write(preamble)
         before = job.file.size
         job.file.write(chunk)
@@ -283,11 +297,11 @@ class Recorder:
             self._end_file(job)
         return ''
 
-    def _preamble(self, time_ns: int) -> Chunk | None:
-        """Put the last latched messages together, which readers need and nobody repeats."""
+    def _preamble(self, first: _Held) -> Chunk | None:
+        """Put together what was known before a chunk, which readers need and nobody repeats."""
         builder = ChunkBuilder(self._compress)
-        for channel, cdr in self._latched.items():
-            builder.add(channel, time_ns, cdr)
+        for channel, cdr in first.before.items():
+            builder.add(channel, first.chunk.start_ns, cdr)
         return builder.close()
 
     def _pause(self, job: _Job, trouble: str, now_s: float) -> None:

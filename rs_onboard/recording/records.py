@@ -13,7 +13,7 @@ import zlib
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
 MAGIC = b'\x89MCAP0\r\n'
 LIBRARY = 'rs_onboard'
@@ -22,6 +22,13 @@ HEADER, FOOTER, SCHEMA, CHANNEL, MESSAGE, CHUNK, MESSAGE_INDEX, CHUNK_INDEX = ra
 STATISTICS, METADATA, METADATA_INDEX, SUMMARY_OFFSET, DATA_END = 0x0B, 0x0C, 0x0D, 0x0E, 0x0F
 
 _MESSAGE_HEAD = struct.Struct('<BQHIQQ')
+
+# Depth that publishers of ROS have where nothing else is said.
+ROS_DEPTH = 10
+# rmw's numbers: history, reliability, durability, liveliness.
+KEEP_LAST, RELIABLE, TRANSIENT_LOCAL, VOLATILE, AUTOMATIC = 1, 1, 1, 2, 1
+# rmw's infinite duration.
+ENDLESS = '\n    sec: 9223372036\n    nsec: 854775807'
 
 
 class Topic(NamedTuple):
@@ -32,13 +39,18 @@ class Topic(NamedTuple):
         type_name: Such as sensor_msgs/msg/Image.
         definition: The definition of its messages and of those they are made of, as in `.msg`
             files (encoding `ros2msg`).
-        latched: Whether its last message belongs into every recording.
+        latched: Whether late subscribers get what was published before.
+        depth: How many messages a player of the recording should keep for its subscribers.
+        remember: Makes what every recording begins with, of what was remembered before and of the
+            newest message (ValueError: it cannot be); None where that is nothing.
     """
 
     name: str
     type_name: str
     definition: str
     latched: bool = False
+    depth: int = ROS_DEPTH
+    remember: Callable[[bytes | None, bytes], bytes] | None = None
 
 
 class ChunkPlace(NamedTuple):
@@ -97,8 +109,29 @@ def schema(number: int, topic: Topic) -> bytes:
 
 def channel(number: int, schema_number: int, topic: Topic) -> bytes:
     """Write a topic."""
-    content = text(topic.name) + text('cdr') + text_map({})
+    about = {'offered_qos_profiles': offered_qos(topic)}
+    content = text(topic.name) + text('cdr') + text_map(about)
     return record(CHANNEL, struct.pack('<HH', number, schema_number) + content)
+
+
+def offered_qos(topic: Topic) -> str:
+    """Write how a player should publish a topic, as rosbag2 does (YAML).
+
+    Policies are numbers, which rosbag2 reads in every release; names it reads from Jazzy on.
+    Reliable serves subscribers of either kind.
+    """
+    durability = TRANSIENT_LOCAL if topic.latched else VOLATILE
+    return (
+        f'- history: {KEEP_LAST}\n'
+        f'  depth: {topic.depth}\n'
+        f'  reliability: {RELIABLE}\n'
+        f'  durability: {durability}\n'
+        f'  deadline:{ENDLESS}\n'
+        f'  lifespan:{ENDLESS}\n'
+        f'  liveliness: {AUTOMATIC}\n'
+        f'  liveliness_lease_duration:{ENDLESS}\n'
+        '  avoid_ros_namespace_conventions: false\n'
+    )
 
 
 def message_head(number: int, sequence: int, time_ns: int, size: int) -> bytes:

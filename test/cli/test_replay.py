@@ -17,14 +17,14 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / 'replay'))
 
-from recordings import MAKER, S, points, record
+from recordings import MAKER, S, frames, points, record
 
 from flights import COLOURS, START, entries, flight, tag
 from rs_onboard.cli.main import main
 from rs_onboard.replay.expectations.recorded import RecordedRun
 from rs_onboard.replay.reader import Bag
 from rs_onboard.replay.run_facts import RunFacts
-from rs_onboard.replay.topics import IMU, TOPICS
+from rs_onboard.replay.topics import IMU, TF_MESSAGE, TOPICS
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = ROOT / 'test' / 'data' / 'bags_tiny'
@@ -235,15 +235,9 @@ def test_alarms_are_true_missed_or_false(tmp_path, capsys):
 
 
 def test_a_mount_from_static_frames_places_the_camera(tmp_path):
-    header = MAKER.header(START, 'base_link')
-    vector = MAKER.make('geometry_msgs/msg/Vector3', x=0.0, y=0.0, z=0.0)
     # Straight down, the image top towards the nose.
-    turn = MAKER.quaternion((2**-0.5, -(2**-0.5), 0.0, 0.0))
-    transform = MAKER.make('geometry_msgs/msg/Transform', translation=vector, rotation=turn)
-    kind = 'geometry_msgs/msg/TransformStamped'
-    frame = MAKER.make(kind, header=header, child_frame_id='camera_optical', transform=transform)
-    frames = MAKER.make('tf2_msgs/msg/TFMessage', transforms=[frame])
-    found = [('/tf_static', 'tf2_msgs/msg/TFMessage', frames, START)]
+    told = frames(('base_link', 'camera_optical', (0, 0, 0), (2**-0.5, -(2**-0.5), 0.0, 0.0)))
+    found = [('/tf_static', TF_MESSAGE, told, START)]
     for number in range(3):
         time = START + number * S // 2
         found.append((TOPICS.imu, IMU, MAKER.imu(time, tag(number)), time))

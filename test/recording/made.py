@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from rs_onboard.recording.disk_budget import DiskBudget, DiskLimits, DiskSpace
 from rs_onboard.recording.ledger import Ledger
+from rs_onboard.recording.memory import newest
 from rs_onboard.recording.recorder import Recorder
 from rs_onboard.recording.records import Topic
 from rs_onboard.recording.terms import RecordOptions
@@ -16,7 +17,7 @@ START_NS = 1_795_155_330 * S
 TEXT = 'std_msgs/msg/String'
 TOPICS = (
     Topic('/words', TEXT, 'string data\n'),
-    Topic('/labels', TEXT, 'string data\n', latched=True),
+    Topic('/labels', TEXT, 'string data\n', latched=True, depth=1, remember=newest),
     Topic('/numbers', 'std_msgs/msg/Float64', 'float64 data\n'),
 )
 WORDS, LABELS, NUMBERS = 1, 2, 3
@@ -47,20 +48,22 @@ class Disk:
 class Rig:
     """A recorder that hears a word a second and whose clock a test turns."""
 
-    def __init__(self, folder, *, compress=None, limits=None, disk=None, **options):
+    def __init__(self, folder, *, compress=None, limits=None, disk=None, topics=TOPICS, **options):
         folder.mkdir(exist_ok=True)
         self.folder = folder
         self.notes = []
+        self.complaints = []
         self.ledger = Ledger()
         limits = limits or DiskLimits(10**9, 0.0)
         self.budget = DiskBudget(folder, limits, space=disk or Disk(folder))
         self.recorder = Recorder(
             RecordOptions(**options),
-            TOPICS,
+            topics,
             self.budget,
             self.ledger,
             compress=compress,
             note=self.notes.append,
+            complain=self.complaints.append,
         )
         self.second = 0
 

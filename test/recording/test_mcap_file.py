@@ -9,12 +9,22 @@ import os
 import random
 
 import pytest
+import yaml
 from made import LABELS, NUMBERS, START_NS, TOPICS, WORDS, S, spoken, word
+from rosbags.interfaces import (
+    QosDurability,
+    QosHistory,
+    QosLiveliness,
+    QosReliability,
+    QosTime,
+)
+from rosbags.rosbag2 import Reader
 
 from rs_onboard.recording import chunks, mcap_file
 from rs_onboard.recording.chunks import CHUNK_BYTES, ChunkBuilder
 from rs_onboard.recording.compression import zstd_compressor
 from rs_onboard.recording.mcap_file import McapFile, being_written
+from rs_onboard.recording.records import offered_qos
 from rs_onboard.replay.reader import Bag
 from rs_onboard.replay.salvage import SalvagedMcap
 
@@ -76,6 +86,38 @@ def test_the_reference_reader_of_mcap_finds_no_fault(tmp_path):
     with path.open('rb') as stream:
         read = reader.NonSeekingReader(stream, validate_crcs=True).iter_messages()
         assert sum(1 for _ in read) == 40
+
+
+def test_rosbags_reads_how_each_topic_is_to_be_published_again(tmp_path):
+    path = tmp_path / 'a.mcap'
+    written(path)
+    with Reader(path) as reader:
+        found = {x.topic: x.ext.offered_qos_profiles for x in reader.connections}
+    assert all(len(profiles) == 1 for profiles in found.values())
+    assert found['/labels'][0].durability is QosDurability.TRANSIENT_LOCAL
+    assert found['/words'][0].durability is QosDurability.VOLATILE
+    assert (found['/labels'][0].depth, found['/words'][0].depth) == (1, 10)
+    for (profile,) in found.values():
+        assert profile.history is QosHistory.KEEP_LAST
+        assert profile.reliability is QosReliability.RELIABLE
+        assert profile.liveliness is QosLiveliness.AUTOMATIC
+        endless = QosTime(9_223_372_036, 854_775_807)
+        assert profile.deadline == profile.lifespan == endless
+        assert profile.liveliness_lease_duration == endless
+        assert profile.avoid_ros_namespace_conventions is False
+
+
+def test_rosbag2_of_humble_finds_the_numbers_that_it_expects_in_profiles():
+    (profile,) = yaml.safe_load(offered_qos(TOPICS[LABELS - 1]))
+    # In Humble and Iron every policy is a number; from Jazzy on a number tells the same.
+    assert {name: value for name, value in profile.items() if not isinstance(value, dict)} == {
+        'history': 1,
+        'depth': 1,
+        'reliability': 1,
+        'durability': 1,
+        'liveliness': 1,
+        'avoid_ros_namespace_conventions': False,
+    }
 
 
 @pytest.mark.parametrize('compressed', [False, True])

@@ -11,7 +11,7 @@ import subprocess
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made import LABELS, START_NS, WORDS, Disk, Rig, S, spoken, word
+from made import LABELS, START_NS, TOPICS, WORDS, Disk, Rig, S, spoken, word
 
 from rs_onboard.recording import recorder as recorder_module
 from rs_onboard.recording.disk_budget import DiskLimits, DiskSpace, disk_space
@@ -89,6 +89,65 @@ def test_latched_messages_are_in_every_recording(tmp_path):
         assert heard(rig.folder / name, '/labels') == ['label']
 
 
+def test_a_recording_begins_with_what_was_latched_at_its_first_moment_not_at_its_trigger(tmp_path):
+    rig = Rig(tmp_path / 'r', before_s=5.0, after_s=1.0)
+    rig.say(word('old label'), LABELS)
+    rig.hear(30)
+    rig.say(word('new label'), LABELS)
+    rig.hear(2)
+    rig.trigger(SHIP)
+    rig.hear(5)
+    rig.close()
+    (name,) = rig.files()
+    with Bag(rig.folder / name) as bag:
+        told = [(m.log_time_ns, spoken(m.cdr)) for m in bag.messages(['/labels'])]
+        first = next(bag.messages()).log_time_ns
+    # Played again it is known when it was known in flight.
+    assert told == [(first, 'old label'), (START_NS + 30 * S, 'new label')]
+
+
+def test_every_file_of_a_split_recording_begins_with_what_was_latched_before_it(tmp_path):
+    rig = Rig(tmp_path / 'r', always=True, segment_bytes=20_000)
+    rig.hear(1)
+    rig.say(word('label'), LABELS)
+    rig.hear(60, size=1000)
+    rig.close()
+    assert len(rig.files()) > 2
+    for name in rig.files():
+        # In the first file where it arrived, in all others at the start; never twice.
+        assert heard(rig.folder / name, '/labels') == ['label']
+    for name in rig.files()[1:]:
+        with Bag(rig.folder / name) as bag:
+            assert next(bag.messages()).topic == '/labels'
+
+
+def test_what_cannot_be_remembered_is_recorded_and_complained_about(tmp_path):
+    def refuse(before, cdr):
+        if spoken(cdr) == 'odd':
+            raise ValueError('found odd; expected even.')
+        return merged(before, cdr)
+
+    def merged(before, cdr):
+        return cdr if before is None else word(f'{spoken(before)} {spoken(cdr)}')
+
+    rig = Rig(tmp_path / 'r', topics=(TOPICS[0], TOPICS[1]._replace(remember=refuse)))
+    for text in ('two', 'odd', 'four'):
+        rig.say(word(text), LABELS)
+    rig.recorder.take(LABELS, 0, word('odd'), 0.0)
+    rig.ledger.receive()
+    rig.hear(30)
+    rig.trigger(SHIP)
+    rig.close()
+    (name,) = rig.files()
+    assert heard(rig.folder / name, '/labels') == ['two four']
+    assert len(rig.complaints) == 2
+    assert set(rig.complaints) == {
+        '/labels: later recordings do not begin with a message: found odd; expected even.'
+    }
+    # Without a clock it is nowhere.
+    assert rig.ledger.account() == (34, 33, {'no_clock': 1}, 0)
+
+
 def test_before_the_clock_is_known_only_latched_messages_are_kept(tmp_path):
     rig = Rig(tmp_path / 'r', always=True)
     for channel, text in ((LABELS, 'label'), (WORDS, 'early')):
@@ -137,7 +196,7 @@ def test_everything_is_recorded_in_files_of_a_size_where_that_is_asked(tmp_path)
 
 
 def test_a_protecting_trigger_keeps_the_file_under_way_that_before_and_what_follows(tmp_path):
-    rig = Rig(tmp_path / 'r', always=True, segment_bytes=10_000, after_s=5.0)
+    rig = Rig(tmp_path / 'r', always=True, segment_bytes=11_000, after_s=5.0)
     rig.hear(25, size=1000)
     before = rig.files()
     rig.trigger(CALL)

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from rs_onboard.replay.messages import MessageMaker
+from rs_onboard.replay.topics import TF_MESSAGE
 from rs_onboard.replay.typestore import make_typestore
 from rs_onboard.replay.writer import BagWriter
 
@@ -41,3 +42,19 @@ def points(path, times, *, topic='/p', **options):
     """Write a bag of points whose stamps are their log times (seconds)."""
     entries = [(topic, POINT, point(round(x * S), x), round(x * S)) for x in times]
     return record(path, entries, **options)
+
+
+def frames(*told):
+    """Make a message of /tf_static of (parent, child, place, turn)."""
+    return MAKER.make(TF_MESSAGE, transforms=[_transform(*item) for item in told])
+
+
+def _transform(parent, child, place, turn):
+    vector = MAKER.make(
+        'geometry_msgs/msg/Vector3', **dict(zip('xyz', map(float, place), strict=True))
+    )
+    transform = MAKER.make(
+        'geometry_msgs/msg/Transform', translation=vector, rotation=MAKER.quaternion(turn)
+    )
+    kind, header = 'geometry_msgs/msg/TransformStamped', MAKER.header(0, parent)
+    return MAKER.make(kind, header=header, child_frame_id=child, transform=transform)
