@@ -44,6 +44,13 @@ def test_all_problems_of_masks_are_listed_by_file_name_at_once(tmp_path):
     assert 'labels/train_part4.png: values [7, 9]; expected 0 to 2 or 255' in text
 
 
+def test_an_empty_mask_is_one_that_cannot_be_read(tmp_path):
+    folder = index_masks(tmp_path)
+    (folder / 'labels/train_part1.png').write_bytes(b'')
+    with pytest.raises(DataError, match=r'labels/train_part1\.png: not a readable 8-bit mask'):
+        load_index_masks(folder, ['train'])
+
+
 def test_a_class_that_no_pixel_has_is_named(tmp_path):
     folder = index_masks(tmp_path)
     for path in (folder / 'labels').glob('train*'):

@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
 
 from rs_onboard.training.data.sample import (
@@ -21,6 +20,7 @@ from rs_onboard.training.data.sample import (
     find_image,
     overlaps,
     pixel_counts,
+    read_mask,
     read_split,
 )
 from rs_onboard.training.errors import DataError
@@ -79,15 +79,12 @@ def _read_pair(folder: Path, name: str, listed: Sequence[str]) -> tuple[Image, I
     image = find_image(folder / 'images', name)
     if isinstance(image, str):
         return image
-    mask_path = folder / 'labels' / f'{name}.png'
-    if not mask_path.is_file():
-        return f'labels/{name}.png: missing'
-    mask = cv2.imdecode(np.frombuffer(mask_path.read_bytes(), np.uint8), cv2.IMREAD_UNCHANGED)
-    if mask is None or mask.ndim != 2 or mask.dtype != np.uint8:
-        return f'labels/{name}.png: not a readable 8-bit mask of one channel'
+    mask = read_mask(folder / 'labels' / f'{name}.png')
+    if isinstance(mask, str):
+        return f'labels/{name}.png: {mask}'
     if mask.shape != image.shape[:2]:
         return f'labels/{name}.png: {mask.shape} pixels, its image has {image.shape[:2]}'
     values = np.flatnonzero(np.bincount(mask.ravel(), minlength=256))
     if bad := [int(v) for v in values if v >= len(listed) and v != IGNORE]:
         return f'labels/{name}.png: values {bad}; expected 0 to {len(listed) - 1} or {IGNORE}'
-    return image, np.asarray(mask, np.uint8)
+    return image, mask

@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
 
 from rs_onboard.training.data.sample import (
@@ -20,6 +19,7 @@ from rs_onboard.training.data.sample import (
     find_image,
     overlaps,
     pixel_counts,
+    read_mask,
     read_split,
 )
 from rs_onboard.training.errors import DataError
@@ -109,13 +109,9 @@ def _read(folder: Path, name: str) -> Sample | list[str]:
 
 def _read_mask(path: Path) -> Image | str:
     """Read a mask as 0 and 1, or say what is wrong with it."""
-    name = f'{path.parent.name}/{path.name}'
-    if not path.is_file():
-        return f'{name}: missing'
-    data = np.frombuffer(path.read_bytes(), np.uint8)
-    mask = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if data.size else None
-    if mask is None or mask.ndim != 2 or mask.dtype != np.uint8:
-        return f'{name}: not a readable 8-bit mask of one channel'
+    name, mask = f'{path.parent.name}/{path.name}', read_mask(path)
+    if isinstance(mask, str):
+        return f'{name}: {mask}'
     values = np.flatnonzero(np.bincount(mask.ravel(), minlength=256))
     if bad := [int(v) for v in values if v not in (0, CHANGED)]:
         return f'{name}: values {bad}; expected 0 (unchanged) and {CHANGED} (changed)'

@@ -71,6 +71,26 @@ def read_image(path: Path) -> Image | None:
     return None if image is None else np.ascontiguousarray(image[:, :, ::-1], dtype=np.uint8)
 
 
+def decode(data: bytes) -> NDArray[np.generic] | None:
+    """Decode an image file as it is; None where it cannot be."""
+    content = np.frombuffer(data, np.uint8)
+    try:
+        return cv2.imdecode(content, cv2.IMREAD_UNCHANGED) if content.size else None
+    except cv2.error:
+        # Of sizes beyond what OpenCV takes.
+        return None
+
+
+def read_mask(path: Path) -> Image | str:
+    """Read a mask of 8 bits as (H, W) uint8, or say what is wrong with it."""
+    if not path.is_file():
+        return 'missing'
+    mask = decode(path.read_bytes())
+    if mask is None or mask.ndim != 2 or mask.dtype != np.uint8:
+        return 'not a readable 8-bit mask of one channel'
+    return np.asarray(mask, np.uint8)
+
+
 def find_image(folder: Path, name: str) -> Image | str:
     """Read the image of an id, whatever its suffix, or say what is wrong with it."""
     candidates = [folder / f'{name}{suffix}' for suffix in IMAGE_SUFFIXES]

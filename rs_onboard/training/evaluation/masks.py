@@ -8,8 +8,9 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
+
+from rs_onboard.training.data.sample import decode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -70,16 +71,6 @@ def read_change_mask(path: Path) -> Image | str:
     if not {*values} <= {0, 255} and not {*values} <= {0, 1}:
         return f'values {shown(values)}; expected 0 (unchanged) and 255 (changed), or 0 and 1'
     return np.asarray(mask > 0).view(np.uint8)
-
-
-def decode(data: bytes) -> NDArray[np.generic] | None:
-    """Decode an image file as it is; None where it cannot be."""
-    content = np.frombuffer(data, np.uint8)
-    try:
-        return cv2.imdecode(content, cv2.IMREAD_UNCHANGED) if content.size else None
-    except cv2.error:
-        # Of sizes beyond what OpenCV takes.
-        return None
 
 
 def png_palette(data: bytes) -> list[tuple[int, int, int]]:
