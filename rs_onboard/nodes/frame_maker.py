@@ -207,9 +207,7 @@ class FrameMaker:
         }
 
     def _refuse(self, reason: str) -> None:
-        compressed = self._settings.image_transport == 'compressed'
-        topic = self._settings.image_topic + ('/compressed' if compressed else '')
-        self.unfit = f'{topic}: {reason}'
+        self.unfit = f'{self._settings.transport_topic}: {reason}'
         self._complain(self.unfit)
 
     def _decoded(self, item: Image | CompressedImage | Frame, received_ns: int) -> Frame:

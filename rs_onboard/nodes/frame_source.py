@@ -89,11 +89,10 @@ class FrameSource:
         channel = self._node.resolve_topic_name(settings.image_topic)
         if self._node.exchange.connect(channel, self._on_frame):
             self._channel = channel
-        elif settings.image_transport == 'compressed':
-            self._topic = f'{settings.image_topic}/compressed'
-            subscribe(CompressedImage, self._topic, self._on_image, depth=2)
         else:
-            subscribe(Image, settings.image_topic, self._on_image, depth=2)
+            self._topic = settings.transport_topic
+            kind = CompressedImage if settings.is_compressed else Image
+            subscribe(kind, self._topic, self._on_image, depth=2)
         subscribe(CameraInfo, settings.camera_info_topic, self.maker.add_camera_info, depth=2)
         subscribe(NavSatFix, settings.fix_topic, self.maker.add_fix)
         subscribe(Imu, settings.imu_topic, self.maker.add_imu)

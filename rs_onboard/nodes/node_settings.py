@@ -136,6 +136,16 @@ class InputTopics(NodeSettings):
         False, 'Take the mount from /tf_static: the frame of the images in body_frame.'
     )
 
+    @property
+    def is_compressed(self) -> bool:
+        """Whether images come compressed."""
+        return self.image_transport == 'compressed'
+
+    @property
+    def transport_topic(self) -> str:
+        """The topic that images come on."""
+        return self.image_topic + ('/compressed' if self.is_compressed else '')
+
 
 @dataclass(frozen=True)
 class TerrainSettings(NodeSettings):

@@ -69,13 +69,10 @@ def remembered(item: TopicInfo) -> Callable[[bytes | None, bytes], bytes] | None
 
 
 def _images(settings: RecorderSettings) -> list[TopicInfo]:
-    topic, kind = settings.image_topic, IMAGE
-    if settings.image_transport == 'compressed':
-        topic, kind = f'{topic}/compressed', COMPRESSED_IMAGE
-    camera_info = settings.camera_info_topic
+    kind = COMPRESSED_IMAGE if settings.is_compressed else IMAGE
     return [
-        TopicInfo(topic, kind, 'tiler', 'in', MEANING),
-        TopicInfo(camera_info, CAMERA_INFO, 'tiler', 'in', MEANING),
+        TopicInfo(settings.transport_topic, kind, 'tiler', 'in', MEANING),
+        TopicInfo(settings.camera_info_topic, CAMERA_INFO, 'tiler', 'in', MEANING),
     ]
 
 
