@@ -12,8 +12,8 @@ from rs_onboard.nodes import names
 from rs_onboard.nodes.exchange import LATCHED_QOS, sensor_qos
 from rs_onboard.nodes.tf_static import STATIC_FRAMES_QOS, TF_MESSAGE
 from rs_onboard.nodes.topics import COMPRESSED_IMAGE, IMAGE, TopicInfo, all_topics
+from rs_onboard.nodes.transforms import merged_transforms
 from rs_onboard.recording.memory import newest
-from rs_onboard.recording.transforms import merged_transforms
 
 if TYPE_CHECKING:
     from collections.abc import Callable

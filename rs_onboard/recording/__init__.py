@@ -1,3 +1,3 @@
 # Copyright 2026 The rs_onboard authors
 # SPDX-License-Identifier: Apache-2.0
-"""Recording in flight: MCAP, a ring of the last seconds, a disk budget. No ROS, no library."""
+"""Recording in flight: MCAP, a ring of the last seconds, a disk budget. No ROS, no dependency."""

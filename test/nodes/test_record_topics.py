@@ -12,8 +12,8 @@ from rclpy.qos import DurabilityPolicy, ReliabilityPolicy
 
 from rs_onboard.nodes.record_topics import recorded_topics, remembered, subscription_qos
 from rs_onboard.nodes.recorder_settings import GROUPS, RecorderSettings
+from rs_onboard.nodes.transforms import merged_transforms
 from rs_onboard.recording.memory import newest
-from rs_onboard.recording.transforms import merged_transforms
 
 
 def topics(**changes):

@@ -12,12 +12,14 @@ from pathlib import Path
 
 import pytest
 
+pytest.importorskip('rclpy', reason='ROS 2 is not installed: run make setup')
+
 sys.path.insert(0, str(Path(__file__).parents[1] / 'replay'))
 
 from recordings import STORE, frames
 
-from rs_onboard.recording import transforms
-from rs_onboard.recording.transforms import merged_transforms
+from rs_onboard.nodes import transforms
+from rs_onboard.nodes.transforms import merged_transforms
 
 TF = 'tf2_msgs/msg/TFMessage'
 LEVEL = (0.0, 0.0, 0.0, 1.0)
