@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rs_onboard.inference.errors import ProviderError
+from rs_onboard.inference.file_hash import file_hash
 from rs_onboard.inference.machine import user_cache
 
 if TYPE_CHECKING:
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 
 MANIFEST = 'manifest.json'
 BUILDING = '.building-'
-READ_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,7 @@ def engine_fault(folder: Path, key: EngineKey) -> str:
         path = folder / name
         if Path(name).name != name or not path.is_file():
             return f'{name} is missing'
-        if _hash(path) != digest:
+        if file_hash(path) != digest:
             return f'{name} was changed or is cut short'
     return ''
 
@@ -187,7 +187,7 @@ def _difference(made_for: EngineKey, key: EngineKey) -> str:
 
 
 def _write_manifest(folder: Path, key: EngineKey) -> None:
-    files = {path.name: _hash(path) for path in sorted(folder.iterdir()) if path.is_file()}
+    files = {path.name: file_hash(path) for path in sorted(folder.iterdir()) if path.is_file()}
     if not files:
         raise ProviderError(
             f'{folder}: TensorRT wrote no engine; expected one. Does it take any node of this '
@@ -198,14 +198,6 @@ def _write_manifest(folder: Path, key: EngineKey) -> None:
         json.dump(content, file, indent=1)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _hash(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open('rb') as file:
-        while chunk := file.read(READ_BYTES):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def _make_private(cache: Path) -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from rs_onboard import __version__
+from rs_onboard.inference.file_hash import file_hash
 from rs_onboard.replay.alarms import Alarm
 from rs_onboard.replay.errors import RunError
 
@@ -129,12 +130,8 @@ def bag_hash(path: Path) -> str:
     whole = hashlib.sha256()
     files = [path] if path.is_file() else sorted(x for x in path.rglob('*') if x.is_file())
     for file in files:
-        single = hashlib.sha256()
-        with file.open('rb') as stream:
-            while block := stream.read(1 << 20):
-                single.update(block)
         name = '' if path.is_file() else file.relative_to(path).as_posix()
-        whole.update(f'{name}\0{single.hexdigest()}\n'.encode())
+        whole.update(f'{name}\0{file_hash(file)}\n'.encode())
     return whole.hexdigest()
 
 

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import sys
 from typing import TYPE_CHECKING
 
@@ -21,6 +20,7 @@ from rs_onboard.geo.reference.flight import Take, flight_date, survey_flight, wr
 from rs_onboard.geo.reference.layers import Layers
 from rs_onboard.geo.reference.opening import open_map
 from rs_onboard.geo.reference.source import Origin
+from rs_onboard.inference.file_hash import file_hash
 
 if TYPE_CHECKING:
     import argparse
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 MAPS = frozenset({'.tif', '.tiff', '.mbtiles'})
 BAGS = frozenset({'.mcap', '.db3', '.bag'})
-BLOCK = 1 << 20
 
 
 def build(args: argparse.Namespace) -> int:
@@ -163,15 +162,6 @@ def takes_of(bag_path: Path, values: dict[str, object]) -> Iterator[Take]:
         for fed in Feed(bag, choice, settings, Alarms()).frames():
             frame = fed.frame
             yield Take(frame.header.sequence, frame.image, frame.camera, frame.pose)
-
-
-def file_hash(path: Path) -> str:
-    """Return the sha256 of a file."""
-    digest = hashlib.sha256()
-    with path.open('rb') as file:
-        while block := file.read(BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _bag_hash(bag: Path) -> str:
