@@ -192,17 +192,11 @@ def _changes(placed: Sequence[FrameView], sheet: Sheet, origin: tuple[float, flo
     found = [one for one in changed_places(placed) if 'ground' in one.region]
     shapes = []
     for one in reversed(found[:MAX_OBJECTS]):
-        corners = wgs84_to_offset(np.array(one.region['ground'], np.float64), origin[1], origin[0])
-        shape = element(
-            'polygon',
-            points=_points(sheet.place(corners)),
-            style=f'stroke:{one.colour};fill:{one.colour}',
-        )
         doubt = '' if one.confirmed else ', not confirmed'
-        text = f'{one.name} {percent(one.region["score"])}{doubt}, frame {one.frame.number}'
-        shapes.append(
-            element('a', element('title', text), shape, href=f'#frame-{one.frame.number}')
-        )
+        text = f'{one.name} {percent(one.region["score"])}{doubt}'
+        style = f'stroke:{one.colour};fill:{one.colour}'
+        points = _ground_points(one.region['ground'], sheet, origin)
+        shapes.append(_outline(one.frame, text, points, style))
     return element('g', shapes, class_='changes')
 
 
@@ -216,17 +210,25 @@ def _objects(
     located = [one for one in sightings(placed, 'detection') if 'ground' in one.item]
     shapes = []
     for one in reversed(located[:MAX_OBJECTS]):
-        corners = wgs84_to_offset(np.array(one.item['ground'], np.float64), origin[1], origin[0])
-        shape = element(
-            'polygon',
-            points=_points(sheet.place(corners)),
-            style=f'stroke:{colours.get(one.name, UNKNOWN_COLOUR)}',
-        )
-        text = f'{one.name} {percent(one.item["score"])}, frame {one.frame.number}'
-        shapes.append(
-            element('a', element('title', text), shape, href=f'#frame-{one.frame.number}')
-        )
+        text = f'{one.name} {percent(one.item["score"])}'
+        style = f'stroke:{colours.get(one.name, UNKNOWN_COLOUR)}'
+        points = _ground_points(one.item['ground'], sheet, origin)
+        shapes.append(_outline(one.frame, text, points, style))
     return element('g', shapes, class_='objects')
+
+
+def _ground_points(
+    ground: Sequence[Sequence[float]], sheet: Sheet, origin: tuple[float, float]
+) -> str:
+    offsets = wgs84_to_offset(np.array(ground, np.float64), origin[1], origin[0])
+    return _points(sheet.place(offsets))
+
+
+def _outline(frame: FrameView, text: str, points: str, style: str) -> Html:
+    """Draw an outline that says what it is and leads to the frame that shows it."""
+    title = element('title', f'{text}, frame {frame.number}')
+    shape = element('polygon', points=points, style=style)
+    return element('a', title, shape, href=f'#frame-{frame.number}')
 
 
 def _sheet(points: NDArray[np.float64]) -> Sheet:
