@@ -21,7 +21,7 @@ from rs_onboard.geo.reference.source import Bounds, MapTile, TileKey
 from rs_onboard.geo.reference.view import keys_within
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -236,16 +236,7 @@ def build_from_map(
     """
     west, south, east, north = source.info.bounds
     keys = keys_within(np.array([(west, north), (east, south)]), source.info.max_zoom)
-    try:
-        for done, key in enumerate(keys):
-            if (tile := source.read(key)) is not None:
-                writer.add(key, tile)
-            if progress is not None:
-                progress(done + 1, len(keys))
-    except MapError:
-        writer.abandon()
-        raise
-    return writer.finish()
+    return _copy(keys, source.read, writer, progress)
 
 
 def build_from_folder(
@@ -263,11 +254,22 @@ def build_from_folder(
             f'{folder}: found no tiles; expected files named zoom/column/row with .png, .jpg or '
             '.webp, rows counted from the north.'
         )
+    finest = max(key.zoom for key in found)
+    keys = [key for key in sorted(found) if key.zoom == finest]
+    return _copy(keys, lambda key: read_tile_file(found[key]), writer, progress)
+
+
+def _copy(
+    keys: Sequence[TileKey],
+    read: Callable[[TileKey], MapTile | None],
+    writer: MapWriter,
+    progress: Callable[[int, int], None] | None,
+) -> Built:
+    """Write the tiles that there are."""
     try:
-        finest = max(key.zoom for key in found)
-        keys = [key for key in sorted(found) if key.zoom == finest]
         for done, key in enumerate(keys):
-            writer.add(key, read_tile_file(found[key]))
+            if (tile := read(key)) is not None:
+                writer.add(key, tile)
             if progress is not None:
                 progress(done + 1, len(keys))
     except MapError:
