@@ -126,20 +126,19 @@ class CameraNode(PerceptionNode):
             waiting=0,
         )
 
-    def health(self) -> tuple[str, dict[str, str]]:
+    def values(self) -> dict[str, str]:
         """Return how the source is doing."""
         if self._grabber is None:
-            return '', {}
+            return {}
         status = self._grabber.status()
         age = status.last_frame_age_s
-        values = {
+        return {
             'source': status.state,
             'reopenings': str(status.reopenings),
             'repeated': str(status.repeated),
             'skipped': str(status.skipped),
             'last_frame_age_s': '' if age is None else f'{age:.2f}',
         }
-        return '', values
 
     def findings(self) -> list[Finding]:
         """Return what is wrong with the source."""

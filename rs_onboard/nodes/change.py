@@ -91,16 +91,16 @@ class ChangeNode(ModelNode[Arrival, ChangeResult]):
             self._pictures = None
         super().release()
 
-    def health(self) -> tuple[str, dict[str, str]]:
+    def values(self) -> dict[str, str]:
         """Return the model, the map, and how frames lie on it."""
-        warning, values = super().health()
+        values = super().values()
         if isinstance(self._task, MapChangeTask):
             info = self._task.reference.info
             values |= {'map': info.name, 'map_date': info.date, 'map_path': str(info.path)}
             values |= {f'frames.{name}': str(n) for name, n in sorted(dict(self._states).items())}
         if self._source is not None:
             values |= self._source.values()
-        return warning, values
+        return values
 
     def findings(self) -> list[Finding]:
         """See `PerceptionNode.findings`."""

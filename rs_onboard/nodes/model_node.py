@@ -209,13 +209,13 @@ class ModelNode(PerceptionNode, Generic[A, R]):
         stuck = '' if recovery is None else recovery.must_restart(self._worker.hanging())
         return stuck or super().must_restart()
 
-    def health(self) -> tuple[str, dict[str, str]]:
+    def values(self) -> dict[str, str]:
         """Return the model and its provider."""
         task = self._task
         if task is None:
-            return '', {}
+            return {}
         identity = task.identity
-        return '', {
+        return {
             'model': identity.name,
             'sha256': identity.sha256,
             'variant': identity.variant,

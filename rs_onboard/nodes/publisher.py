@@ -177,7 +177,7 @@ class PublisherNode(PerceptionNode):
             joined.waiting + changes.waiting,
         )
 
-    def health(self) -> tuple[str, dict[str, str]]:
+    def values(self) -> dict[str, str]:
         """Return how the images and the result files are doing."""
         values = {}
         if self._source is not None:
@@ -187,7 +187,7 @@ class PublisherNode(PerceptionNode):
                 values[f'frames_dropped.{name}'] = str(number)
         if self.settings.results_dir:
             values['frames_not_written'] = str(self._unwritten)
-        return '', values
+        return values
 
     def findings(self) -> list[Finding]:
         """See `PerceptionNode.findings`."""

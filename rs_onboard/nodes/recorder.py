@@ -147,12 +147,12 @@ class RecorderNode(PerceptionNode):
         """Return what became of the messages."""
         return Counts(*self._ledger.account())
 
-    def health(self) -> tuple[str, dict[str, str]]:
+    def values(self) -> dict[str, str]:
         """Return how recording is doing."""
         if self._recorder is None or self._intake is None:
-            return '', {}
+            return {}
         status = self._recorder.status
-        values = {
+        return {
             'recording': status.state,
             'file': str(status.path or ''),
             'ring_s': f'{status.ring_s:.1f}',
@@ -163,7 +163,6 @@ class RecorderNode(PerceptionNode):
             'removed': str(status.removed),
             'compression': 'none' if self._compress is None else 'zstd',
         }
-        return '', values
 
     def findings(self) -> list[Finding]:
         """Return what keeps messages from the disk, or would."""

@@ -87,9 +87,9 @@ class TilerNode(PerceptionNode):
         """Return what became of the images."""
         return self._worker.mailbox.counts()
 
-    def health(self) -> tuple[str, dict[str, str]]:
+    def values(self) -> dict[str, str]:
         """Return the counters of image and pose sources."""
-        return '', {} if self._frames is None else self._source.values()
+        return {} if self._frames is None else self._source.values()
 
     def findings(self) -> list[Finding]:
         """See `PerceptionNode.findings`."""

@@ -95,9 +95,9 @@ class WatchedNode(ParameterNode):
         """Return the counters of the node's mailbox."""
         return None
 
-    def health(self) -> tuple[str, dict[str, str]]:
-        """Return a warning (empty if there is none) and values for the diagnostics."""
-        return '', {}
+    def values(self) -> dict[str, str]:
+        """Return values for the diagnostics."""
+        return {}
 
     def findings(self) -> list[Finding]:
         """Return what is wrong now, each with its name and its state."""
@@ -256,8 +256,7 @@ class WatchedNode(ParameterNode):
             text = 'use_sim_time is set and nobody publishes /clock yet'
             found.append(Finding('no_clock', text))
         try:
-            warning, values = self.health()
-            found += [Finding('warning', warning)] if warning else []
+            values = self.values()
             found += self.findings()
         except Exception as exc:  # noqa: BLE001  (silence would be worse)
             found.append(Finding('unexpected_error', f'health: {exc!r}; please report it'))
@@ -266,7 +265,7 @@ class WatchedNode(ParameterNode):
         return values
 
     def diagnostic(self) -> DiagnosticStatus:
-        """Return the state, warning and counters of the node."""
+        """Return the state, values and counters of the node."""
         values = {'state': self.state, **self._judge()}
         if counts := self.counts():
             values['received'] = str(counts.received)
