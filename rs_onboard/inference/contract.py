@@ -46,6 +46,8 @@ PASSES_CHANNELS = frozenset(
     {'ArgMax', 'Cast', 'Clip', 'Identity', 'Relu', 'Resize', 'Softmax'}
     | {'DequantizeLinear', 'QuantizeLinear'}
 )
+# Operators behind weights that are stored in less room than float32.
+WIDENS = frozenset({'Cast', 'DequantizeLinear'})
 
 
 def check_contract(
@@ -116,7 +118,7 @@ def check_class_count(card: ModelCard, where: str, graph: GraphFile) -> None:
 def _kernels(graph: GraphFile, makers: Mapping[str, Node], node: Node) -> int | None:
     name = node.inputs[1] if len(node.inputs) > 1 else ''
     maker = makers.get(name)
-    if maker is not None and maker.operator == 'DequantizeLinear' and maker.inputs:
+    if maker is not None and maker.operator in WIDENS and maker.inputs:
         name = maker.inputs[0]
     weight = graph.constants.get(name)
     return weight.shape[0] if weight is not None and weight.shape else None

@@ -12,6 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from rs_onboard.zoo.errors import ExportError
 from rs_onboard.zoo.graph_view import attribute, float_tensors
+from rs_onboard.zoo.stored_half import widen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -34,10 +35,12 @@ def to_half(model: onnx.ModelProto) -> onnx.ModelProto:
 
     Inputs and outputs keep their types. What comes before the first convolution (normalisation)
     and operators that are sensitive stay in float32, as do nodes with constants beyond float16.
+    Weights that are only stored in half precision (`stored_half`) are widened first.
 
     Raises:
         ExportError: The graph is not float32.
     """
+    model = widen(model)
     types = {item.data_type for item in model.graph.initializer}
     operators = {node.op_type for node in model.graph.node}
     if TensorProto.FLOAT16 in types or 'DequantizeLinear' in operators:

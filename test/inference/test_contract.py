@@ -118,6 +118,12 @@ def test_classes_of_a_quantised_mask_are_counted_too():
         check_class_count(CARD, 'm.onnx', mask_graph(*TAIL, *nodes, packed=(6, 8, 1, 1)))
 
 
+def test_classes_of_a_mask_whose_weights_are_stored_in_half_precision_are_counted_too():
+    nodes = (node('Conv', ['x', 'w', 'b'], 'logits'), node('Cast', ['stored'], 'w'))
+    with pytest.raises(ModelError, match='output has 6 classes; the card names 3'):
+        check_class_count(CARD, 'm.onnx', mask_graph(*TAIL, *nodes, stored=(6, 8, 1, 1)))
+
+
 @pytest.mark.parametrize(
     'nodes',
     [

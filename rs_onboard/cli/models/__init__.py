@@ -6,13 +6,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rs_onboard.cli.models import bench, build, export, listing, page, quantize, signing, verify
+from rs_onboard.cli.models import (
+    bench,
+    build,
+    compact,
+    export,
+    listing,
+    page,
+    quantize,
+    signing,
+    verify,
+)
 
 if TYPE_CHECKING:
     import argparse
 
 # The module of each action, with add_parser(actions) and run(args) -> exit status. Ground equipment
-# (torch, onnx) is needed by export and quantize alone.
+# (torch, onnx) is needed by export, quantize and compact alone.
 ACTIONS = {
     'list': listing,
     'page': page,
@@ -20,6 +30,7 @@ ACTIONS = {
     'bench': bench,
     'export': export,
     'quantize': quantize,
+    'compact': compact,
     'build': build,
     'keygen': signing,
     'sign': signing,
@@ -30,7 +41,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """Add the command."""
     parser = subparsers.add_parser(
         'models',
-        help='model folders: list, verify, bench, sign; export, quantize (ground)',
+        help='model folders: list, verify, bench, sign; export, quantize, compact (ground)',
         description=__doc__,
     )
     actions = parser.add_subparsers(dest='action', required=True, metavar='ACTION')

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rs_onboard.perception.variant_agreement import MEASURES
+from rs_onboard.perception.overlap import iou_matrix
+from rs_onboard.perception.variant_agreement import MEASURES, SAME_BOX, WEAKEST
 from rs_onboard.zoo.errors import ExportError
 from rs_onboard.zoo.export import session
 
@@ -55,7 +56,44 @@ class Reference:
 
     def agreement(self, model: onnx.ModelProto) -> float:
         """Give the share, 0 to 1, of all answers in which a graph agrees; see `MEASURES`."""
-        pairs = zip(self.answers(model), self.expected, strict=True)
+        return self.share(self.answers(model))
+
+    def share(self, answers: Sequence[Outputs]) -> float:
+        """Give the share, 0 to 1, of all in which answers on the feeds agree; see `MEASURES`."""
+        pairs = zip(answers, self.expected, strict=True)
         counts = np.array([self._measure(found, expected) for found, expected in pairs])
         same, total = counts.sum(axis=0)
         return float(same / total) if total else 1.0
+
+    def largest_difference(self, answers: Sequence[Outputs]) -> float:
+        """Give the largest difference, 0 to 1, of a probability, confidence or score.
+
+        Scores are those of the same box on both sides; boxes of one side alone lower the share.
+        """
+        pairs = zip(answers, self.expected, strict=True)
+        return max((largest_difference(found, expected) for found, expected in pairs), default=0.0)
+
+
+def largest_difference(found: Outputs, expected: Outputs) -> float:
+    """Give the largest difference, 0 to 1, between the numbers of two answers."""
+    if 'boxes' in expected:
+        return score_difference(found, expected)
+    parts = [0.0]
+    for name in sorted({'probabilities', 'confidence', 'probability'} & set(expected)):
+        one, two = (np.asarray(side[name], np.float64) for side in (found, expected))
+        whole = 255.0 if expected[name].dtype == np.uint8 else 1.0
+        parts.append(float(np.abs(one - two).max(initial=0)) / whole)
+    return max(parts)
+
+
+def score_difference(found: Outputs, expected: Outputs) -> float:
+    """Give the largest difference between the score of a box and that of its nearest like it."""
+    ours, theirs = (np.asarray(side['scores'], np.float64) for side in (found, expected))
+    kept, others = ours >= WEAKEST, theirs >= WEAKEST
+    if not kept.any() or not others.any():
+        return 0.0
+    overlap = iou_matrix(found['boxes'][kept], expected['boxes'][others])
+    for key in ('classes', 'tile'):
+        overlap *= np.equal.outer(found[key][kept], expected[key][others])
+    apart = np.abs(ours[kept] - theirs[others][overlap.argmax(axis=1)])
+    return float(apart[overlap.max(axis=1) >= SAME_BOX].max(initial=0))

@@ -21,6 +21,7 @@ from rs_onboard.zoo.quantise.choice import (
 )
 from rs_onboard.zoo.quantise.kinds import HEAVY, candidates, without_islands
 from rs_onboard.zoo.quantise.ranges import METHODS, Method, Span, histograms, spans
+from rs_onboard.zoo.stored_half import widen
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,7 +66,7 @@ def quantise(model: onnx.ModelProto, feeds: Sequence[Feed], *, target: float) ->
     float, then what costs quality, until the target is reached.
 
     Args:
-        model: Exported float graph.
+        model: Exported float graph; weights that are stored in half precision are widened first.
         feeds: (1, H, W, bands) uint8 real tiles by input name: they set the ranges, measure the
             agreement, and the first of them the time.
         target: Agreement at which nothing more is left in float.
@@ -74,6 +75,7 @@ def quantise(model: onnx.ModelProto, feeds: Sequence[Feed], *, target: float) ->
         ExportError: The graph is quantised already, has no part to quantise, or the feeds are not
             those of its inputs.
     """
+    model = widen(model)
     check(model, feeds)
     prepared = canonical(model)
     found = candidates(prepared)
