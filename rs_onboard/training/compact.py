@@ -82,13 +82,14 @@ def compact(
     """Store large weights of a model folder in half precision where that makes a file smaller.
 
     All files are compared with those before, on tiles of real images, before the first is written.
+    Latencies stay on the card: once loaded, the graph has the nodes that were timed.
 
     Args:
         folder: The model folder.
         names: Which variants, of `fp32` and `int8`; those that it has not are left out.
         images: Images to compare on; for change detection with folders A and B.
         labelled: Where to measure quality again; None keeps the figures, and the note says that
-            they are of the file before.
+            they are those of the file before.
 
     Raises:
         CardError: The card is missing or wrong.
@@ -107,14 +108,12 @@ def compact(
     written: dict[VariantName, Measured] = {}
     for file in files:
         old, graph = card.variants[file.variant], pairs[file.variant][1]
-        text = f'{NOTE}: {in_words(file)}'
         if split is None or labelled is None:
-            quality, kept = old.quality, 'quality and latency are of the file before'
+            quality, told = old.quality, 'quality is that of the file before'
         else:
             quality = measure(folder, file.variant, graph, split, labelled.gsd_m).quality()
-            text += f'; figures of {len(split)} images of split {labelled.split}'
-            kept = 'latency is of the file before'
-        notes = [part for part in (old.note, text, kept) if part]
+            told = f'figures of {len(split)} images of split {labelled.split}'
+        notes = [part for part in (old.note, f'{NOTE}: {in_words(file)}', told) if part]
         written[file.variant] = Measured(graph, quality, old.latencies, '; '.join(notes))
     unsigned = (folder / SIGNATURE_FILE).exists()
     for name, measured in written.items():
