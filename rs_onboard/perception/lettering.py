@@ -108,6 +108,18 @@ def elide(text: str, style: Style, width: int, tail: str = '') -> str:
     return ''
 
 
+def wrap(text: str, style: Style, width: int) -> list[str]:
+    """Break text between words into lines that fit; a word that is too long is shortened."""
+    lines: list[str] = []
+    for word in text.split():
+        longer = f'{lines[-1]} {word}' if lines else word
+        if lines and text_width(longer, style) <= width:
+            lines[-1] = longer
+        else:
+            lines.append(elide(word, style, width))
+    return lines
+
+
 def join_fitting(parts: Sequence[str], separator: str, style: Style, width: int) -> str:
     """Join as many of the first parts as fit; shorten the first where not even that does."""
     for count in range(len(parts), 1, -1):

@@ -22,6 +22,7 @@ from rs_onboard.perception.lettering import (
     rounded,
     text_mask,
     text_width,
+    wrap,
 )
 
 STYLE = Style(14)
@@ -121,3 +122,13 @@ def test_rectangles_know_whether_they_share_a_pixel():
     assert not rect.overlaps(Rect(15, 10, 5, 5))
     assert rect.within(15, 15)
     assert not rect.within(14, 15)
+
+
+def test_wrapped_text_fits_and_loses_no_word_but_too_long_ones():
+    text = 'mediumresidential taken for sparseresidential (0.87)'
+    for width in (130, 200, 1000):
+        lines = wrap(text, STYLE, width)
+        assert ' '.join(lines) == text or width == 130
+        assert all(text_width(line, STYLE) <= width for line in lines)
+        assert lines[-1].endswith('(0.87)')
+    assert wrap('', STYLE, 100) == []

@@ -4,19 +4,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
 from rs_onboard.perception.draw import BoxDrawing, blend_mask, outline_boxes
-from rs_onboard.perception.lettering import Style, draw_text, elide
+from rs_onboard.perception.lettering import Style, draw_text, elide, wrap
 from rs_onboard.perception.results import ChangeResult, DetectionResult, SegmentationResult
 from rs_onboard.training.evaluation.scores import CHANGED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from rs_onboard.perception.lettering import Colour, Image
     from rs_onboard.perception.results import TaskResult
@@ -57,10 +57,13 @@ def draw_failure(
     panes = [_scaled(image, height) for image in _panes(sample, result, palette, style)]
     row = np.full((height, GAP, 3), GROUND, np.uint8)
     joined = np.hstack([part for pane in panes for part in (pane, row)][:-1])
-    caption = np.full((2 * style.line_height + GAP, joined.shape[1], 3), GROUND, np.uint8)
-    for line, text in enumerate((sample.name, score.text)):
-        shown = elide(text, style, caption.shape[1] - GAP)
-        draw_text(caption, GAP // 2, GAP // 2 + line * style.line_height, shown, style)
+    width = joined.shape[1] - GAP
+    # What an answer was taken for stands last, so nothing of it may be cut off.
+    lines = [elide(Path(sample.name).name, style, width), *wrap(score.text, style, width)]
+    height = len(lines) * style.line_height + GAP
+    caption = np.full((height, joined.shape[1], 3), GROUND, np.uint8)
+    for line, text in enumerate(lines):
+        draw_text(caption, GAP // 2, GAP // 2 + line * style.line_height, text, style)
     return np.vstack([joined, caption])
 
 
