@@ -259,7 +259,7 @@ class WatchedNode(ParameterNode):
             values = self.values()
             found += self.findings()
         except Exception as exc:  # noqa: BLE001  (silence would be worse)
-            found.append(Finding('unexpected_error', f'health: {exc!r}; please report it'))
+            found.append(Finding('unexpected_error', f'values: {exc!r}; please report it'))
         found += [item for worker in self.workers() if (item := _trouble(worker)) is not None]
         self.component.judge(found, self.settings.health_hold_s)
         return values

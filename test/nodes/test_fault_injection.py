@@ -306,7 +306,7 @@ def test_a_fault_in_the_diagnostics_themselves_is_told_instead_of_silence(flight
     def fail():
         raise KeyError('provider')
 
-    flight['scene'].health = fail
+    flight['scene'].values = fail
     flight['publisher'].entries = fail
     causes = {'unexpected_error': 'DEGRADED'}
     flight.expect(scene=causes, publisher=causes)
